@@ -1,0 +1,46 @@
+# The `corbel` command, the lean Dom0 and what starts a machine with them.
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+# To build: libraries of the hypervisor's interfaces; to make Dom0: unpacking and packing.
+DEPS += libxen-dev libuv1-dev libjansson-dev kmod zstd busybox-static
+# To run: the emulated machine, the installer's kernel and what makes an ISO of it.
+DEPS += qemu-system-x86 qemu-utils seabios ipxe-qemu grub-common grub-pc-bin xorriso mtools \
+        debian-installer-12-netboot-amd64
+
+# --- Dom0: kernel and initramfs from Debian packages, unpacked, never installed.
+DOM0 := $(B)/dom0
+DOM0_ROOT := $(B)/cache/dom0-root
+DOM0_VMLINUZ := $(DOM0)/vmlinuz
+DOM0_INITRAMFS := $(DOM0)/initramfs
+DOM0_PACKAGES := $(shell sed 's/\#.*//' tools/dom0/packages)
+TARGETS += $(DOM0_VMLINUZ) $(DOM0_INITRAMFS)
+
+$(DOM0_ROOT).stamp: tools/dom0/packages tools/dom0/fetch-packages | $(DEPS_STAMP)
+	tools/dom0/fetch-packages $(B)/cache/debs $(DOM0_ROOT) $(DOM0_PACKAGES)
+	@touch $@
+
+$(DOM0_VMLINUZ): $(DOM0_ROOT).stamp
+	@mkdir -p $(@D)
+	cp $(DOM0_ROOT)/boot/vmlinuz-* $@.new
+	mv $@.new $@
+
+DOM0_PROGRAMS = $(filter %/corbel %/corbel-dm,$^)
+$(DOM0_INITRAMFS): $(DOM0_ROOT).stamp $(wildcard tools/dom0/*) $(DOM0_TOOLS)
+	@mkdir -p $(@D)
+	tools/dom0/mkinitramfs -o $@ --root $(DOM0_ROOT) --modules tools/dom0/modules \
+	    --busybox $(DOM0_ROOT)/bin/busybox \
+	    --file tools/dom0/init:init --file tools/dom0/udhcpc.script:etc/udhcpc.script \
+	    --file $(DOM0_ROOT)/usr/share/seabios:usr/share/seabios \
+	    --file $(DOM0_ROOT)/usr/lib/ipxe/qemu:usr/lib/ipxe/qemu \
+	    $(foreach program,$(DOM0_PROGRAMS),--program $(program))
+
+# --- The peer: stock Xen, to compare with and to run our tools on (HYPERVISOR=xen).
+PEER_XEN := $(B)/peer/xen
+PEER_ROOT := $(B)/cache/peer-root
+$(PEER_ROOT).stamp: tools/dom0/fetch-packages | $(DEPS_STAMP)
+	tools/dom0/fetch-packages $(B)/cache/debs $(PEER_ROOT) xen-hypervisor-4.17-amd64
+	@touch $@
+
+$(PEER_XEN): $(PEER_ROOT).stamp
+	@mkdir -p $(@D)
+	gunzip -c $(PEER_ROOT)/boot/xen-4.17-amd64.gz > $@
