@@ -1,0 +1,38 @@
+# Bare-metal test kernels. Each program becomes three images: NAME (ELF64 with the PVH note),
+# NAME.elf32 (the same as ELF32, for `qemu -kernel`) and NAME.hvm (ELF32 without a note, for HVM
+# firmware loaders), all with a Multiboot 1 header.  SPDX-License-Identifier: GPL-2.0-or-later
+DEPS += libxen-dev
+
+GUEST_SRC := tests/guest
+GUEST_OUT := $(B)/tests/guest
+GUEST_PROGRAMS := $(patsubst $(GUEST_SRC)/%.c,%,$(wildcard $(GUEST_SRC)/*.c))
+GUEST_LIB_OBJS := $(patsubst $(GUEST_SRC)/%,$(GUEST_OUT)/obj/%.o,\
+    $(wildcard $(GUEST_SRC)/lib/*.c $(GUEST_SRC)/lib/*.S))
+GUEST_CFLAGS := -std=gnu11 -O2 -g $(WARN) -ffreestanding -fno-pic -fno-pie -m64 -mno-red-zone \
+    -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
+    -fno-strict-aliasing -fno-tree-loop-distribute-patterns -I$(GUEST_SRC)/lib
+GUEST_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
+    -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -Wl,-T,$(GUEST_SRC)/lib/link.ld
+
+GUEST_IMAGES := $(foreach p,$(GUEST_PROGRAMS),$(addprefix $(GUEST_OUT)/$(p),"" .elf32 .hvm))
+GUEST_IMAGES := $(subst "",,$(GUEST_IMAGES))
+TARGETS += $(GUEST_IMAGES)
+
+.PHONY: guest-tests
+guest-tests: $(GUEST_IMAGES)
+
+$(GUEST_OUT)/obj/%.c.o: $(GUEST_SRC)/%.c
+	@mkdir -p $(@D)
+	$(HOSTCC) $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
+$(GUEST_OUT)/obj/%.S.o: $(GUEST_SRC)/%.S
+	@mkdir -p $(@D)
+	$(HOSTCC) $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
+$(GUEST_OUT)/%.elf32: $(GUEST_OUT)/%
+	objcopy -O elf32-i386 $< $@
+$(GUEST_OUT)/%.hvm: $(GUEST_OUT)/%
+	objcopy -O elf32-i386 -R .note.Xen $< $@
+$(addprefix $(GUEST_OUT)/,$(GUEST_PROGRAMS)): $(GUEST_OUT)/%: $(GUEST_OUT)/obj/%.c.o \
+        $(GUEST_LIB_OBJS) $(GUEST_SRC)/lib/link.ld
+	$(HOSTCC) $(GUEST_LDFLAGS) -o $@ $(filter %.o,$^)
+
+-include $(wildcard $(GUEST_OUT)/obj/*.d $(GUEST_OUT)/obj/lib/*.d)
