@@ -1,0 +1,4 @@
+# Tests of the whole machine, in QEMU.  SPDX-License-Identifier: GPL-2.0-or-later
+DEPS += qemu-system-x86 ovmf grub-efi-amd64-bin grub-common
+
+SYSTEM_TESTS += tests/system/kernels
