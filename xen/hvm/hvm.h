@@ -1,0 +1,308 @@
+/* Hardware virtual machines: state of a vCPU that the vendor back ends and the
+ * vendor-neutral code share, and the seam between them. SPDX-License-Identifier:
+ * GPL-2.0-or-later
+ *
+ * A back end (svm/, vmx/) enters the guest, translates the exit into struct vmexit and
+ * calls hvm_vmexit(); everything it needs from above it finds in struct hvm_vcpu. Neither
+ * vendor's names appear outside its folder.
+ */
+#ifndef CORBEL_HVM_HVM_H
+#define CORBEL_HVM_HVM_H
+
+#include "domain/domain.h"
+#include "hvm/emulate/emulate.h" /* struct emul_seg: segment registers in VMCB format */
+
+struct vlapic;
+struct vioapic;
+struct vpic;
+struct vpit;
+struct vrtc;
+struct vhpet;
+struct vpmtimer;
+struct vmtrr;
+struct cpu_policy;
+struct mmio_ranges;
+
+/* Exit reasons of both vendors, one set. The index of the exit table and of counters. */
+enum vmexit_reason {
+    VMEXIT_EXCEPTION, /* info.exception */
+    VMEXIT_EXTINT,    /* machine interrupt; taken in the next interrupt window */
+    VMEXIT_NMI,       /* machine NMI */
+    VMEXIT_SMI_INIT,
+    VMEXIT_INTR_WINDOW,
+    VMEXIT_NMI_WINDOW,
+    VMEXIT_CPUID,
+    VMEXIT_HLT,
+    VMEXIT_INVLPG,
+    VMEXIT_RDTSC, /* RDTSCP too: insn bytes tell */
+    VMEXIT_RDPMC,
+    VMEXIT_HYPERCALL, /* VMMCALL, VMCALL */
+    VMEXIT_CR_READ,   /* info.cr */
+    VMEXIT_CR_WRITE,
+    VMEXIT_DR_ACCESS,
+    VMEXIT_IO, /* info.io */
+    VMEXIT_RDMSR,
+    VMEXIT_WRMSR,
+    VMEXIT_NPF, /* nested page fault: info.npf */
+    VMEXIT_XSETBV,
+    VMEXIT_WBINVD,
+    VMEXIT_INVD,
+    VMEXIT_MONITOR,
+    VMEXIT_MWAIT,
+    VMEXIT_PAUSE,
+    VMEXIT_TASK_SWITCH,
+    VMEXIT_DESC_TABLE,
+    VMEXIT_SHUTDOWN,  /* triple fault */
+    VMEXIT_VIRT_INSN, /* VMRUN, VMXON, ...: #UD for the guest */
+    VMEXIT_PREEMPT_TIMER,
+    VMEXIT_EOI,
+    VMEXIT_APIC_ACCESS,
+    VMEXIT_INVALID_STATE, /* entry failed */
+    VMEXIT_UNKNOWN,
+    VMEXIT_REASONS,
+};
+
+struct vmexit {
+    enum vmexit_reason reason;
+    uint8_t insn_len; /* bytes; 0: not known, decode it */
+    uint64_t raw;     /* the vendor's exit code, for messages */
+    union {
+        struct {
+            uint8_t vector;
+            bool has_error;
+            uint32_t error;
+            uint64_t cr2;
+        } exception;
+        struct {
+            uint16_t port;
+            uint8_t bytes; /* 1, 2, 4 */
+            bool in, string, rep;
+            uint64_t next_rip; /* 0: not known */
+        } io;
+        struct {
+            uint64_t gpa;
+            bool write, exec, present; /* present: the nested entry was there */
+            bool gva_valid;
+            uint64_t gva;
+            bool table_walk; /* the fault hit a guest page table */
+        } npf;
+        struct {
+            int8_t cr;  /* 0, 3, 4, 8; -1: decode */
+            int8_t gpr; /* -1: decode */
+        } cr;
+    } info;
+};
+
+/* An event to deliver to the guest at the next entry. */
+struct hvm_event {
+    bool valid;
+    uint8_t vector;
+    uint8_t type; /* enum hvm_event_type */
+    bool has_error;
+    uint8_t insn_len;
+    uint32_t error;
+    uint64_t cr2;
+};
+
+/* As EVENTINJ and VM-entry interruption information number them. */
+enum hvm_event_type {
+    HVM_EVENT_EXTINT = 0,
+    HVM_EVENT_NMI = 2,
+    HVM_EVENT_EXCEPTION = 3,
+    HVM_EVENT_SW_INT = 4,
+    HVM_EVENT_PRIV_SW_EXC = 5,
+    HVM_EVENT_SW_EXC = 6,
+};
+
+#define HVM_SHADOW_STI   1u
+#define HVM_SHADOW_MOVSS 2u
+#define HVM_SHADOW_NMI   4u /* NMIs are blocked until IRET */
+
+/* MSRs that the hardware switches with the vCPU; read and written through the back end.
+ */
+struct hvm_msrs {
+    uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t debugctl;
+};
+
+struct hvm_vcpu {
+    struct cpu_regs
+        regs;     /* all valid between exit and entry; rip, rsp, rax, rflags too */
+    void *vendor; /* struct svm_vcpu or struct vmx_vcpu */
+
+    /* Control registers as the guest reads them. CR3, CR8 follow at each exit. */
+    uint64_t cr0, cr2, cr3, cr4, efer, xcr0, pat;
+    uint64_t dr[4], dr6, dr7;
+    uint64_t tsc_offset; /* guest TSC = TSC + tsc_offset */
+    uint64_t tsc_aux, xss;
+    uint32_t tsc_adjust_set;
+    uint64_t tsc_adjust;
+
+    struct hvm_event
+        inject; /* decided for the next entry; set by exits and by hvm_intr */
+    bool nmi_pending;
+    bool fpu_used;
+    bool flush_tlb; /* the guest's TLB entries go at the next entry */
+    bool hlt;       /* in HLT: blocked until an interrupt is deliverable */
+    bool init_pending, sipi_pending;
+    uint8_t sipi_vector;
+    void *xsave; /* FPU state while not in registers: XSAVE area, 64-aligned */
+
+    struct vlapic *vlapic;
+    struct vmtrr *mtrr;
+    uint32_t
+        evtchn_upcall_vector; /* HVMOP_set_evtchn_upcall_vector; 0: by callback_via */
+    uint64_t hypercall_continue;
+    void *ioreq;            /* hvm/ioreq.c: requests under way */
+    uint8_t insn_bytes[16]; /* of the instruction that exited, if the CPU gave them */
+    uint8_t insn_bytes_len;
+    bool single_step;
+    uint64_t exits[VMEXIT_REASONS];
+};
+
+enum callback_via_type {
+    CALLBACK_NONE,
+    CALLBACK_GSI,
+    CALLBACK_PCI_INTX,
+    CALLBACK_VECTOR,
+};
+
+#define HVM_NR_PARAMS_MAX 64
+
+struct hvm_domain {
+    uint64_t params[HVM_NR_PARAMS_MAX]; /* HVM_PARAM_*; hypercall/hvm_op.c */
+    enum callback_via_type callback_via;
+    uint32_t callback_value; /* vector, GSI or dev << 2 | intx */
+    bool callback_asserted;
+    struct vioapic *vioapic;
+    struct vpic *vpic; /* both PICs */
+    struct vpit *vpit;
+    struct vrtc *vrtc;
+    struct vhpet *vhpet;
+    struct vpmtimer *pmtimer;
+    struct cpu_policy *policy; /* CPUID and MSR policy of the domain */
+    struct mmio_ranges *mmio;  /* in-hypervisor MMIO, sorted */
+    uint8_t *iopm;             /* 12 KiB, 1 bit per port: 1 = exit; shared by the vCPUs */
+    uint8_t *msrpm;            /* vendor's MSR bitmap */
+    bool passthrough_io;       /* Dom0: ports not emulated reach the machine */
+    bool hide_xen_leaves;      /* native platform: no Xen CPUID leaves */
+    uint8_t pci_link_route[4];
+    uint32_t cf8; /* latched CONFIG_ADDRESS */
+    uint64_t s_state;
+};
+
+/*
+ * The seam. All functions work on a vCPU that does not run (or is the current one).
+ */
+struct hvm_ops {
+    const char *name;    /* "SVM", "VMX" */
+    int (*cpu_up)(void); /* this CPU; -ENODEV with a message when a feature is missing */
+    void (*cpu_down)(void);
+    int (*domain_init)(struct domain *d);
+    void (*domain_destroy)(struct domain *d);
+    int (*vcpu_init)(struct vcpu *v);
+    void (*vcpu_destroy)(struct vcpu *v);
+
+    /* Enter the guest once and come back: interrupts off; v == current. Fills *exit. */
+    void (*run)(struct vcpu *v, struct vmexit *exit);
+    /* Called by schedule() around a switch, on the CPU concerned. */
+    void (*ctxt_switch_from)(struct vcpu *v);
+    void (*ctxt_switch_to)(struct vcpu *v);
+
+    void (*get_segment)(struct vcpu *v, unsigned int seg, struct emul_seg *out);
+    void (*set_segment)(struct vcpu *v, unsigned int seg, const struct emul_seg *in);
+    /* hvm_vcpu.cr0/cr3/cr4/efer/pat/dr/xcr0 changed: bring the hardware's copy in line.
+     */
+    void (*update_cr)(struct vcpu *v, unsigned int cr); /* 0, 2, 3, 4 */
+    void (*update_efer)(struct vcpu *v);
+    void (*update_pat)(struct vcpu *v);
+    void (*update_dr)(struct vcpu *v);
+    void (*update_tsc_offset)(struct vcpu *v);
+    void (*get_msrs)(struct vcpu *v, struct hvm_msrs *out);
+    void (*set_msrs)(struct vcpu *v, const struct hvm_msrs *in);
+    unsigned int (*get_cpl)(struct vcpu *v);
+    uint32_t (*get_shadow)(struct vcpu *v); /* HVM_SHADOW_* */
+    void (*set_shadow)(struct vcpu *v, uint32_t shadow);
+    /* Ask for an exit as soon as an interrupt (or NMI) can be delivered. */
+    void (*request_intr_window)(struct vcpu *v, bool on);
+    void (*request_nmi_window)(struct vcpu *v);
+    /* Intercept (true) or pass through an MSR. */
+    void (*intercept_msr)(struct domain *d, uint32_t msr, bool read, bool write);
+    void (*set_exception_intercept)(struct vcpu *v, unsigned int vector, bool on);
+    void (*invlpg)(struct vcpu *v, uint64_t gva);
+    /* For the crash dump: the vendor's control structure to the console. */
+    void (*dump)(struct vcpu *v);
+};
+
+extern const struct hvm_ops *hvm_ops;
+extern const struct hvm_ops svm_ops, vmx_ops;
+
+void hvm_init(
+    void); /* choose the back end by CPUID; panics with the missing feature's name */
+int hvm_domain_init(struct domain *d);
+void hvm_domain_destroy(struct domain *d);
+int hvm_vcpu_init(struct vcpu *v);
+void hvm_vcpu_destroy(struct vcpu *v);
+/* State after RESET or INIT: real mode, F000:FFF0. */
+void hvm_vcpu_reset_state(struct vcpu *v, uint16_t cs, uint16_t ip);
+/* Body of a vCPU's thread: enters the guest and handles exits for ever. */
+__noreturn void hvm_vcpu_loop(struct vcpu *v);
+
+/* Queue an exception for the current vCPU with the double-fault rules (APM vol 2, 8.2.9).
+ */
+void hvm_inject_exception(struct vcpu *v, unsigned int vector, int error_code);
+void hvm_inject_page_fault(struct vcpu *v, uint32_t error, uint64_t cr2);
+#define HVM_NO_ERROR_CODE (-1)
+#define hvm_inject_gp(v)  hvm_inject_exception(v, 13, 0)
+#define hvm_inject_ud(v)  hvm_inject_exception(v, 6, HVM_NO_ERROR_CODE)
+
+/* Step over the current instruction: RIP, interrupt shadow, single-step trap. */
+void hvm_skip_insn(struct vcpu *v, unsigned int len);
+
+/* Writes with the checks of the manuals; return 0, or -EINVAL after they queued #GP. Used
+ * by exits, the emulator and domctl alike. */
+int hvm_set_cr0(struct vcpu *v, uint64_t val);
+int hvm_set_cr3(struct vcpu *v, uint64_t val);
+int hvm_set_cr4(struct vcpu *v, uint64_t val);
+int hvm_set_efer(struct vcpu *v, uint64_t val);
+int hvm_set_xcr0(struct vcpu *v, uint64_t val);
+
+/* 0, 16, 32 or 64: code size; and whether paging is on. */
+static inline bool hvm_long_mode(const struct vcpu *v)
+{
+    return v->hvm->efer & (1u << 10);
+}
+static inline bool hvm_paging(const struct vcpu *v)
+{
+    return v->hvm->cr0 >> 31 & 1;
+}
+uint64_t hvm_guest_tsc(const struct vcpu *v);
+
+/* MSR access by the guest: 0, -EINVAL for #GP. hvm/msr.c */
+int hvm_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *val);
+int hvm_wrmsr(struct vcpu *v, uint32_t msr, uint64_t val);
+/* CPUID as the guest sees it; hvm/cpuid.c. */
+void hvm_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+
+/* Page walk of the guest's tables (hvm/guest_walk.c). Access bits PFEC_*. On failure
+ * returns -EFAULT and the error code for #PF in *pfec. Sets accessed and dirty bits. */
+#define PFEC_PRESENT  1u
+#define PFEC_WRITE    2u
+#define PFEC_USER     4u
+#define PFEC_RSVD     8u
+#define PFEC_FETCH    16u
+#define PFEC_IMPLICIT 0x10000u /* implicit supervisor access (descriptor tables) */
+int guest_walk(struct vcpu *v, uint64_t gva, uint32_t *pfec, uint64_t *gpa);
+
+/* Guest memory by physical address, from the hypervisor; -EFAULT where there is no RAM.
+ */
+int guest_read_phys(struct domain *d, uint64_t gpa, void *buf, size_t bytes);
+int guest_write_phys(struct domain *d, uint64_t gpa, const void *buf, size_t bytes);
+/* Hypercall buffers: guest virtual addresses of the current vCPU, as its kernel. -EFAULT.
+ */
+int copy_from_guest(void *dst, uint64_t gva, size_t bytes);
+int copy_to_guest(uint64_t gva, const void *src, size_t bytes);
+int clear_guest(uint64_t gva, size_t bytes);
+
+#endif

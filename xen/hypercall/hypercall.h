@@ -1,0 +1,21 @@
+/* Hypercalls. SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * One file per hypercall; hypercall/table.c says for each hypercall and sub-op who may
+ * call it. Arguments are those of the public ABI (registers rdi, rsi, rdx, r10, r8;
+ * 32-bit guests use ebx, ecx, edx, esi, edi and the compat layouts where those differ).
+ */
+#ifndef CORBEL_HYPERCALL_HYPERCALL_H
+#define CORBEL_HYPERCALL_HYPERCALL_H
+
+#include "hvm/hvm.h"
+
+/* Called by the exit path with the registers of the current vCPU: reads number and
+ * arguments, checks the right to call, writes RAX. CPL and mode were checked by the
+ * caller (CPL 0, or -EPERM). Does not step RIP. May block. */
+void hypercall_dispatch(struct vcpu *v);
+
+/* Fill a page with the stubs that a guest calls (MSR 0x40000000). `insn` is the vendor's
+ * 3-byte VMMCALL or VMCALL. */
+void hypercall_page_fill(void *page, const uint8_t insn[3]);
+
+#endif
