@@ -7,6 +7,23 @@ DEPS += libxen-dev libuv1-dev libjansson-dev kmod zstd busybox-static
 DEPS += qemu-system-x86 qemu-utils seabios ipxe-qemu grub-common grub-pc-bin xorriso mtools \
         debian-installer-12-netboot-amd64
 
+# --- The command.
+CORBEL := $(B)/bin/corbel
+TARGETS += $(CORBEL)
+TOOLS_CFLAGS := $(HOST_CFLAGS) -D_FORTIFY_SOURCE=2
+TOOLS_LIBS := -lxlutil -lxenlight -lxenguest -lxenctrl -lxenforeignmemory -lxentoollog -luv -ljansson
+CORBEL_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard tools/lib/*.c tools/corbel/*.c))
+
+$(B)/tools/%.o: tools/%.c | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	$(HOSTCC) $(TOOLS_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(CORBEL): $(CORBEL_OBJECTS)
+	@mkdir -p $(@D)
+	$(HOSTCC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(TOOLS_LIBS)
+
+-include $(CORBEL_OBJECTS:.o=.d)
+
 # --- Dom0: kernel and initramfs from Debian packages, unpacked, never installed.
 DOM0 := $(B)/dom0
 DOM0_ROOT := $(B)/cache/dom0-root
@@ -24,6 +41,8 @@ $(DOM0_VMLINUZ): $(DOM0_ROOT).stamp
 	cp $(DOM0_ROOT)/boot/vmlinuz-* $@.new
 	mv $@.new $@
 
+# What of ours goes into Dom0; the device model is another module's.
+DOM0_TOOLS = $(CORBEL) $(filter $(B)/devmodel/corbel-dm,$(TARGETS))
 DOM0_PROGRAMS = $(filter %/corbel %/corbel-dm,$^)
 $(DOM0_INITRAMFS): $(DOM0_ROOT).stamp $(wildcard tools/dom0/*) $(DOM0_TOOLS)
 	@mkdir -p $(@D)

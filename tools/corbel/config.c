@@ -63,8 +63,8 @@ static int number_of(struct parse *p, const char *key, long low, long high, long
     errno = 0;
     *value = strtol(text, &end, 0);
     if (errno || end == text || *end || *value < low || *value > high)
-        return fail(p->f, -EINVAL, "%s: %s=%s: a number from %ld to %ld is needed", p->file,
-                    key, text, low, high);
+        return fail(p->f, -EINVAL, "%s: %s=%s: a number from %ld to %ld is needed",
+                    p->file, key, text, low, high);
     return 0;
 }
 
@@ -107,8 +107,8 @@ static int take_uuid(struct parse *p, const char *key)
 
     if (!err && uuid_parse(value, p->c->spec.uuid))
         err = fail(p->f, -EINVAL,
-                   "%s: uuid=%s: it looks like 01234567-89ab-cdef-0123-456789abcdef", p->file,
-                   value);
+                   "%s: uuid=%s: it looks like 01234567-89ab-cdef-0123-456789abcdef",
+                   p->file, value);
     return err;
 }
 
@@ -122,14 +122,14 @@ static int take_memory(struct parse *p, const char *key)
         return err;
     if (memory_parse(value, &bytes))
         return fail(p->f, -EINVAL,
-                    "%s: %s=%s: it is a number of MiB, or one with M or G behind it", p->file,
-                    key, value);
+                    "%s: %s=%s: it is a number of MiB, or one with M or G behind it",
+                    p->file, key, value);
     if (bytes < DOMAIN_MIN_BYTES)
         return fail(p->f, -EINVAL, "%s: %s=%s: a guest needs at least %llu MiB", p->file,
                     key, value, (unsigned long long)(DOMAIN_MIN_BYTES >> 20));
     if (!strcmp(key, "maxmem") && p->c->spec.ram_bytes && bytes != p->c->spec.ram_bytes)
-        return fail(p->f, -EINVAL, "%s: maxmem differs from memory; ballooning is not there",
-                    p->file);
+        return fail(p->f, -EINVAL,
+                    "%s: maxmem differs from memory; ballooning is not there", p->file);
     p->c->spec.ram_bytes = bytes;
     return 0;
 }
@@ -156,8 +156,9 @@ static int take_firmware(struct parse *p, const char *key)
     if (err)
         return err;
     free(p->c->firmware);
-    p->c->firmware = strdup(path);
-    return p->c->firmware ? 0 : fail(p->f, -ENOMEM, "out of memory");
+    p->c->firmware = realpath(path, NULL);
+    return p->c->firmware ? 0
+                          : fail(p->f, -errno, "firmware %s: %s", path, strerror(errno));
 }
 
 static int take_boot(struct parse *p, const char *key)
@@ -165,10 +166,11 @@ static int take_boot(struct parse *p, const char *key)
     int err = copy_of(p, key, &p->c->boot);
 
     if (!err && (!*p->c->boot || strspn(p->c->boot, "cdn") != strlen(p->c->boot)))
-        err = fail(p->f, -EINVAL,
-                   "%s: boot=%s: letters are c (disk), d (CD-ROM), n (network), the first "
-                   "is tried first",
-                   p->file, p->c->boot);
+        err =
+            fail(p->f, -EINVAL,
+                 "%s: boot=%s: letters are c (disk), d (CD-ROM), n (network), the first "
+                 "is tried first",
+                 p->file, p->c->boot);
     return err;
 }
 
@@ -228,8 +230,9 @@ static int take_vncpasswd(struct parse *p, const char *key)
 
 static int take_on_end(struct parse *p, const char *key)
 {
-    static const char *const names[] = {
-        [END_DESTROY] = "destroy", [END_RESTART] = "restart", [END_PRESERVE] = "preserve"};
+    static const char *const names[] = {[END_DESTROY] = "destroy",
+                                        [END_RESTART] = "restart",
+                                        [END_PRESERVE] = "preserve"};
     enum end_action *field = !strcmp(key, "on_poweroff") ? &p->c->on_poweroff
                              : !strcmp(key, "on_reboot") ? &p->c->on_reboot
                              : !strcmp(key, "on_crash")  ? &p->c->on_crash
@@ -269,7 +272,8 @@ static int take_tsc_mode(struct parse *p, const char *key)
     int err = text_of(p, key, &value);
 
     if (!err && strcmp(value, "native") && strcmp(value, "default"))
-        err = fail(p->f, -EINVAL, "%s: tsc_mode=%s: 'native' or 'default'", p->file, value);
+        err =
+            fail(p->f, -EINVAL, "%s: tsc_mode=%s: 'native' or 'default'", p->file, value);
     if (!err)
         p->c->spec.native_tsc = !strcmp(value, "native");
     return err;
@@ -314,8 +318,9 @@ static int take_list(struct parse *p, const char *key,
     }
     for (int i = 0; i < n && !err; i++) {
         const char *item = xlu_cfg_get_listitem(list, i);
-        err = item ? each(p->c, item, p->f)
-                   : fail(p->f, -EINVAL, "%s: %s: item %d is not a text", p->file, key, i);
+        err = item
+                  ? each(p->c, item, p->f)
+                  : fail(p->f, -EINVAL, "%s: %s: item %d is not a text", p->file, key, i);
     }
     return err;
 }
@@ -467,7 +472,8 @@ static int set_defaults(struct guest_config *c, struct failure *f)
     c->on_watchdog = END_DESTROY;
     if (getrandom(c->spec.uuid, sizeof(c->spec.uuid), 0) != sizeof(c->spec.uuid))
         return fail(f, -EIO, "no random numbers for a UUID");
-    c->spec.uuid[6] = (c->spec.uuid[6] & 0x0f) | 0x40; /* RFC 4122: version 4, variant 1 */
+    c->spec.uuid[6] =
+        (c->spec.uuid[6] & 0x0f) | 0x40; /* RFC 4122: version 4, variant 1 */
     c->spec.uuid[8] = (c->spec.uuid[8] & 0x3f) | 0x80;
     c->firmware = strdup(firmware_path("seabios"));
     c->boot = strdup("cdn");

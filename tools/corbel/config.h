@@ -61,8 +61,8 @@ struct guest_config {
 };
 
 /*
- * Parse `text` (`name` is for messages, with line numbers) into `c`.  An unknown key is an
- * error that names it.  c->name may be empty: the caller chooses one.
+ * Parse `text` (`name` is for messages, with line numbers) into `c`.  An unknown key is
+ * an error that names it.  c->name may be empty: the caller chooses one.
  */
 int config_parse(struct guest_config *c, const char *name, const char *text, size_t bytes,
                  struct failure *f);
@@ -75,7 +75,8 @@ void config_free(struct guest_config *c);
  * until it returns non-zero; returns that.
  */
 int config_each_key(const char *text, size_t bytes,
-                    int (*each)(const char *key, size_t bytes, unsigned line, void *opaque),
+                    int (*each)(const char *key, size_t bytes, unsigned line,
+                                void *opaque),
                     void *opaque);
 /* How many single-letter changes lie between two names; for "did you mean". */
 unsigned edit_distance(const char *a, const char *b);

@@ -44,16 +44,18 @@ static int place_disk(struct disk_config *d, const char *vdev, const char *spec,
         d->index = (unsigned)(letter - 'a');
         return 0;
     }
-    return fail(f, -EINVAL,
-                "disk '%s': %s is no place for a disk; hda to hdd are IDE, vda to vdz virtio",
-                spec, vdev);
+    return fail(
+        f, -EINVAL,
+        "disk '%s': %s is no place for a disk; hda to hdd are IDE, vda to vdz virtio",
+        spec, vdev);
 }
 
 static int keep_disk(struct guest_config *c, struct disk_config *d, const char *spec,
                      struct failure *f)
 {
     if (c->disks == GUEST_DISKS)
-        return fail(f, -ENOSPC, "disk '%s': a guest has at most %d disks", spec, GUEST_DISKS);
+        return fail(f, -ENOSPC, "disk '%s': a guest has at most %d disks", spec,
+                    GUEST_DISKS);
     for (unsigned i = 0; i < c->disks; i++) {
         if (c->disk[i].bus == d->bus && c->disk[i].index == d->index)
             return fail(f, -EEXIST, "disk '%s': another disk is in the same place", spec);
@@ -83,7 +85,8 @@ int disk_add(struct guest_config *c, const char *spec, struct failure *f)
     libxl_device_disk_init(&parsed);
     if (xlu_disk_parse(x, 1, &spec, &parsed)) {
         fflush(stream);
-        err = fail(f, -EINVAL, "disk '%s': %.*s", spec, (int)strcspn(report, "\n"), report);
+        err =
+            fail(f, -EINVAL, "disk '%s': %.*s", spec, (int)strcspn(report, "\n"), report);
     } else if (parsed.format != LIBXL_DISK_FORMAT_RAW &&
                parsed.format != LIBXL_DISK_FORMAT_QCOW2 &&
                parsed.format != LIBXL_DISK_FORMAT_EMPTY) {
@@ -155,16 +158,18 @@ static int nic_option(struct nic_config *n, const char *name, const char *value,
 
     if (!strcmp(name, "mac")) {
         if (strlen(value) >= sizeof(n->mac) || mac_parse(value, mac))
-            return fail(f, -EINVAL, "vif '%s': mac=%s is no address of one card", spec, value);
+            return fail(f, -EINVAL, "vif '%s': mac=%s is no address of one card", spec,
+                        value);
         strcpy(n->mac, value);
         return 0;
     }
     if (!strcmp(name, "type"))
-        return !strcmp(value, "ioemu") ? 0
-                                       : fail(f, -EINVAL,
-                                              "vif '%s': only type=ioemu, an emulated card, "
-                                              "is there",
-                                              spec);
+        return !strcmp(value, "ioemu")
+                   ? 0
+                   : fail(f, -EINVAL,
+                          "vif '%s': only type=ioemu, an emulated card, "
+                          "is there",
+                          spec);
     if (!strcmp(name, "net"))
         return !strcmp(value, "user")
                    ? 0
@@ -180,10 +185,11 @@ static int nic_option(struct nic_config *n, const char *name, const char *value,
     } else if (!strcmp(name, "hostfwd")) {
         field = &n->hostfwd;
     } else {
-        return fail(f, -EINVAL,
-                    "vif '%s': no option '%s'; there are mac, bridge, net, model, hostfwd, "
-                    "type",
-                    spec, name);
+        return fail(
+            f, -EINVAL,
+            "vif '%s': no option '%s'; there are mac, bridge, net, model, hostfwd, "
+            "type",
+            spec, name);
     }
     free(*field);
     *field = strdup(value);
@@ -195,7 +201,8 @@ static int nic_options(struct nic_config *n, char *text, const char *spec,
 {
     char *rest = NULL;
 
-    for (char *item = strtok_r(text, ",", &rest); item; item = strtok_r(NULL, ",", &rest)) {
+    for (char *item = strtok_r(text, ",", &rest); item;
+         item = strtok_r(NULL, ",", &rest)) {
         while (*item == ' ')
             item++;
         char *equals = strchr(item, '=');
@@ -207,7 +214,8 @@ static int nic_options(struct nic_config *n, char *text, const char *spec,
             return err;
     }
     if (n->bridge && n->hostfwd)
-        return fail(f, -EINVAL, "vif '%s': hostfwd is for net=user, not for a bridge", spec);
+        return fail(f, -EINVAL, "vif '%s': hostfwd is for net=user, not for a bridge",
+                    spec);
     return 0;
 }
 
@@ -218,7 +226,8 @@ int nic_add(struct guest_config *c, const char *spec, struct failure *f)
     int err = text ? 0 : fail(f, -ENOMEM, "out of memory");
 
     if (!err && c->nics == GUEST_NICS)
-        err = fail(f, -ENOSPC, "vif '%s': a guest has at most %d cards", spec, GUEST_NICS);
+        err =
+            fail(f, -ENOSPC, "vif '%s': a guest has at most %d cards", spec, GUEST_NICS);
     if (!err)
         err = random_mac(&n, f);
     if (!err)
@@ -238,10 +247,10 @@ int nic_add(struct guest_config *c, const char *spec, struct failure *f)
     return err;
 }
 
-int disks_check(const struct guest_config *c, struct failure *f)
+int disks_check(struct guest_config *c, struct failure *f)
 {
     for (unsigned i = 0; i < c->disks; i++) {
-        const struct disk_config *d = &c->disk[i];
+        struct disk_config *d = &c->disk[i];
         struct stat st;
 
         if (!d->path)
@@ -253,8 +262,14 @@ int disks_check(const struct guest_config *c, struct failure *f)
             return fail(f, -EINVAL, "%s %s: neither a file nor a block device",
                         d->cdrom ? "cdrom" : "disk", d->path);
         if (S_ISREG(st.st_mode) && st.st_size == 0)
-            return fail(f, -EINVAL, "%s %s: the file is empty", d->cdrom ? "cdrom" : "disk",
-                        d->path);
+            return fail(f, -EINVAL, "%s %s: the file is empty",
+                        d->cdrom ? "cdrom" : "disk", d->path);
+        /* The supervisor and the device model may be in another directory. */
+        char *whole = realpath(d->path, NULL);
+        if (!whole)
+            return fail(f, -errno, "%s: %s", d->path, strerror(errno));
+        free(d->path);
+        d->path = whole;
     }
     return 0;
 }

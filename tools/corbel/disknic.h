@@ -8,13 +8,14 @@
 
 #include "config.h"
 
-/* xl's disk syntax (xl-disk-configuration(5)); hda to hdd are IDE, vda.. and xvda.. virtio. */
+/* xl's disk syntax (xl-disk-configuration(5)); hda to hdd are IDE, vda.. and xvda..
+ * virtio. */
 int disk_add(struct guest_config *c, const char *spec, struct failure *f);
 /* An ISO as the next free IDE CD-ROM. */
 int cdrom_add(struct guest_config *c, const char *path, struct failure *f);
 /* xl's vif syntax: mac=, bridge=, model=; ours: net=user, hostfwd=. */
 int nic_add(struct guest_config *c, const char *spec, struct failure *f);
-/* Files are there and may be opened; two disks are not one. */
-int disks_check(const struct guest_config *c, struct failure *f);
+/* Files are there and may be opened; their paths become absolute. */
+int disks_check(struct guest_config *c, struct failure *f);
 
 #endif

@@ -64,7 +64,8 @@ static void skip_value(struct scanner *s)
 }
 
 int config_each_key(const char *text, size_t bytes,
-                    int (*each)(const char *key, size_t bytes, unsigned line, void *opaque),
+                    int (*each)(const char *key, size_t bytes, unsigned line,
+                                void *opaque),
                     void *opaque)
 {
     struct scanner s = {text, text + bytes, 1};
@@ -149,12 +150,12 @@ int cpu_list_parse(const char *text, uint8_t *map, size_t bytes)
     memset(map, 0, bytes);
     for (const char *at = text;; at++) {
         unsigned long first, last;
-        bool not;
+        bool except;
 
         while (*at == ' ')
             at++;
-        not = *at == '^';
-        at += not;
+        except = *at == '^';
+        at += except;
         if (parse_cpu(&at, &first))
             return -EINVAL;
         last = first;
@@ -166,7 +167,7 @@ int cpu_list_parse(const char *text, uint8_t *map, size_t bytes)
         if (last < first || last >= bytes * 8)
             return -ERANGE;
         for (unsigned long cpu = first; cpu <= last; cpu++) {
-            if (not)
+            if (except)
                 map[cpu / 8] &= (uint8_t) ~(1u << cpu % 8);
             else
                 map[cpu / 8] |= (uint8_t)(1u << cpu % 8);

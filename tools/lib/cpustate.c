@@ -27,7 +27,7 @@
 #define RESET_VECTOR_IP   0xfff0u
 #define REAL_MODE_LIMIT   0xffffu
 
-#define FXSAVE_FCW   0  /* offsets in the FXSAVE image */
+#define FXSAVE_FCW   0 /* offsets in the FXSAVE image */
 #define FXSAVE_MXCSR 24
 #define FCW_RESET    0x0040
 #define MXCSR_RESET  0x1f80

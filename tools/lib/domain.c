@@ -2,8 +2,8 @@
  * Making and removing an HVM domain: the calls in the order in which the hypervisor wants
  * them, with libxenctrl only.  Interfaces: public/domctl.h, memory.h, hvm/params.h.
  *
- * Works on Corbel and on stock Xen 4.17.  What only one of them has is asked for first and
- * done without when it is refused; each such place says so.
+ * Works on Corbel and on stock Xen 4.17.  What only one of them has is asked for first
+ * and done without when it is refused; each such place says so.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,10 +21,11 @@
 
 #define PAGE_BYTES  4096u
 #define PAGE_SHIFT  12
-#define BATCH       1024        /* extents in one call */
+#define BATCH       1024         /* extents in one call */
 #define SLACK_BYTES (2ull << 20) /* shared pages and rounding */
 
-/* As xl does: a page-table pool of 1 MiB per vCPU and 8 bytes per page of RAM and then some. */
+/* As xl does: a page-table pool of 1 MiB per vCPU and 8 bytes per page of RAM and then
+ * some. */
 #define POOL_PER_VCPU (1ull << 20)
 #define POOL_PER_MIB  (8ull << 10)
 
@@ -130,8 +131,8 @@ int domain_create(struct hypervisor *h, const struct domain_spec *spec, uint32_t
     return 0;
 }
 
-static int set_limits(struct hypervisor *h, const struct domain_spec *spec, uint32_t domid,
-                      struct failure *f)
+static int set_limits(struct hypervisor *h, const struct domain_spec *spec,
+                      uint32_t domid, struct failure *f)
 {
     uint64_t total = spec->ram_bytes + spec->extra_bytes + LAYOUT_ROM_MAX + SLACK_BYTES;
     uint64_t pool = spec->vcpus * POOL_PER_VCPU + (total >> 20) * POOL_PER_MIB;
@@ -237,8 +238,8 @@ static int copy_to_guest(struct hypervisor *h, uint32_t domid, uint64_t gpa,
         return fail(f, -ENOMEM, "out of memory");
     for (size_t i = 0; i < pages; i++)
         frame[i] = (gpa >> PAGE_SHIFT) + i;
-    void *at = xenforeignmemory_map(h->fmem, domid, PROT_READ | PROT_WRITE, pages, frame,
-                                    NULL);
+    void *at =
+        xenforeignmemory_map(h->fmem, domid, PROT_READ | PROT_WRITE, pages, frame, NULL);
     free(frame);
     if (!at)
         return fail(f, -errno, "cannot map the guest's memory at %#llx: %s",
@@ -297,13 +298,14 @@ static int set_board(struct hypervisor *h, const struct domain_spec *spec, uint3
     if (errno != EINVAL)
         return fail(f, -errno, "HVM_PARAM_ACPI_IOPORTS_LOCATION: %s", strerror(errno));
     /* Stock Xen: the native board is Corbel's; the nearest is its newer port layout. */
-    if (xc_hvm_param_set(h->xch, domid, HVM_PARAM_ACPI_IOPORTS_LOCATION, LAYOUT_BOARD_XEN))
+    if (xc_hvm_param_set(h->xch, domid, HVM_PARAM_ACPI_IOPORTS_LOCATION,
+                         LAYOUT_BOARD_XEN))
         return fail(f, -errno, "HVM_PARAM_ACPI_IOPORTS_LOCATION: %s", strerror(errno));
     return build_ident_pt(h, domid, f);
 }
 
-static int set_params(struct hypervisor *h, const struct domain_spec *spec, uint32_t domid,
-                      struct failure *f)
+static int set_params(struct hypervisor *h, const struct domain_spec *spec,
+                      uint32_t domid, struct failure *f)
 {
     const uint64_t viridian = HVMPV_base_freq | HVMPV_time_ref_count |
                               HVMPV_reference_tsc | HVMPV_apic_assist | HVMPV_crash_ctl |
@@ -340,14 +342,14 @@ static int set_affinity(struct hypervisor *h, const struct domain_spec *spec,
     uint8_t *map = calloc(1, (size_t)bytes + sizeof(spec->cpus));
     if (!map)
         return fail(f, -ENOMEM, "out of memory");
-    memcpy(map, spec->cpus, (size_t)bytes < sizeof(spec->cpus) ? (size_t)bytes
-                                                               : sizeof(spec->cpus));
+    memcpy(map, spec->cpus,
+           (size_t)bytes < sizeof(spec->cpus) ? (size_t)bytes : sizeof(spec->cpus));
     int err = 0;
     for (unsigned v = 0; v < spec->vcpus && !err; v++) {
         /* The call writes back what it could use, hence a copy for each. */
         uint8_t *hard = map + bytes;
-        memcpy(hard, map, (size_t)bytes < sizeof(spec->cpus) ? (size_t)bytes
-                                                             : sizeof(spec->cpus));
+        memcpy(hard, map,
+               (size_t)bytes < sizeof(spec->cpus) ? (size_t)bytes : sizeof(spec->cpus));
         if (xc_vcpu_setaffinity(h->xch, domid, (int)v, hard, NULL, XEN_VCPUAFFINITY_HARD))
             err = fail(f, -errno, "none of the CPUs that 'cpus' names can be used: %s",
                        strerror(errno));
@@ -356,13 +358,14 @@ static int set_affinity(struct hypervisor *h, const struct domain_spec *spec,
     return err;
 }
 
-static int set_policy(struct hypervisor *h, const struct domain_spec *spec, uint32_t domid,
-                      struct failure *f)
+static int set_policy(struct hypervisor *h, const struct domain_spec *spec,
+                      uint32_t domid, struct failure *f)
 {
     if (xc_cpuid_apply_policy(h->xch, domid, false, NULL, 0, true, false, false, NULL,
                               NULL) &&
         errno != EOPNOTSUPP && errno != ENOSYS)
-        return fail(f, -errno, "cannot set the guest's CPU features: %s", strerror(errno));
+        return fail(f, -errno, "cannot set the guest's CPU features: %s",
+                    strerror(errno));
     if (spec->native_tsc &&
         xc_domain_set_tsc_info(h->xch, domid, TSC_MODE_NATIVE, 0, 0, 0) &&
         errno != EOPNOTSUPP && errno != ENOSYS)
@@ -375,10 +378,12 @@ static int reset_first_vcpu(struct hypervisor *h, uint32_t domid, struct failure
     struct hvm_save_header header;
     uint8_t stream[4096];
 
-    /* The header must be this hypervisor's own, so it is read back from the new domain. */
+    /* The header must be this hypervisor's own, so it is read back from the new domain.
+     */
     int have = xc_domain_hvm_getcontext(h->xch, domid, NULL, 0);
     if (have < (int)(sizeof(struct hvm_save_descriptor) + sizeof(header)))
-        return fail(f, -EIO, "cannot read the new domain's CPU state: %s", strerror(errno));
+        return fail(f, -EIO, "cannot read the new domain's CPU state: %s",
+                    strerror(errno));
     uint8_t *context = malloc((size_t)have);
     if (!context)
         return fail(f, -ENOMEM, "out of memory");

@@ -59,10 +59,11 @@ int firmware_load(const char *path, struct firmware *rom, struct failure *f)
     }
     if (!S_ISREG(st.st_mode) || st.st_size == 0 || st.st_size % ROM_GRAIN ||
         st.st_size > LAYOUT_ROM_MAX) {
-        err = fail(f, -EINVAL,
-                   "firmware %s: %lld bytes; an image is a file of a multiple of 4 KiB, at "
-                   "most %u KiB",
-                   path, (long long)st.st_size, LAYOUT_ROM_MAX >> 10);
+        err =
+            fail(f, -EINVAL,
+                 "firmware %s: %lld bytes; an image is a file of a multiple of 4 KiB, at "
+                 "most %u KiB",
+                 path, (long long)st.st_size, LAYOUT_ROM_MAX >> 10);
         goto out;
     }
     rom->bytes = (size_t)st.st_size;

@@ -1,0 +1,260 @@
+/*
+ * create and run: a guest from a file, from the command line, or from both.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "rpc.h"
+#include "supervisor.h"
+
+#define CONFIG_MAX (256u << 10)
+
+struct request {
+    struct guest_config config;
+    char *text; /* the whole configuration */
+    size_t bytes;
+    bool paused;
+};
+
+/* Lists: each mention adds to what the file has. */
+static bool key_is_list(const char *key)
+{
+    return !strcmp(key, "disk") || !strcmp(key, "cdrom") || !strcmp(key, "vif") ||
+           !strcmp(key, "device_model_args");
+}
+
+static int add_line(FILE *text, const char *argument, size_t key_bytes, const char *value,
+                    struct failure *f)
+{
+    char key[64];
+    char quote = strchr(value, '"') ? '\'' : '"';
+
+    snprintf(key, sizeof(key), "%.*s", (int)key_bytes, argument);
+    for (char *c = key; *c; c++)
+        *c = *c == '-' ? '_' : *c;
+    if (strchr(value, quote) || strchr(value, '\n'))
+        return fail(f, -EINVAL,
+                    "%s: a value cannot have both kinds of quotes or a newline", key);
+    if (key_is_list(key))
+        fprintf(text, "%s += [ %c%s%c ]\n", key, quote, value, quote);
+    else
+        fprintf(text, "%s = %c%s%c\n", key, quote, value, quote);
+    return 0;
+}
+
+static int add_file(FILE *text, const char *path, struct failure *f)
+{
+    char buffer[4096];
+    struct stat st;
+    size_t n;
+    FILE *file = fopen(path, "re");
+
+    if (!file || fstat(fileno(file), &st)) {
+        fail(f, -errno, "%s: %s", path, strerror(errno));
+    } else if (!S_ISREG(st.st_mode) || st.st_size > CONFIG_MAX) {
+        fail(f, -EINVAL, "%s: this is no configuration", path);
+    } else {
+        while ((n = fread(buffer, 1, sizeof(buffer), file)))
+            fwrite(buffer, 1, n, text);
+        fputc('\n', text);
+    }
+    if (file)
+        fclose(file);
+    return f->text[0] ? -EINVAL : 0;
+}
+
+/* --key value, --key=value, key=value, or a file. */
+static int add_argument(FILE *text, char **argv, int *i, const char **file,
+                        struct failure *f)
+{
+    const char *a = argv[*i];
+    const char *equals = strchr(a, '=');
+
+    if (!strcmp(a, "-m"))
+        a = "--memory";
+    if (!strncmp(a, "--", 2) && !equals) {
+        if (!argv[*i + 1])
+            return fail(f, -EINVAL, "%s needs a value", a);
+        return add_line(text, a + 2, strlen(a + 2), argv[++*i], f);
+    }
+    if (!strncmp(a, "--", 2))
+        return add_line(text, a + 2, (size_t)(equals - a - 2), equals + 1, f);
+    if (a[0] == '-')
+        return fail(f, -EINVAL, "there is no option '%s'", a);
+    if (equals && !memchr(a, '/', (size_t)(equals - a)))
+        return add_line(text, a, (size_t)(equals - a), equals + 1, f);
+    if (*file)
+        return fail(f, -EINVAL, "two configuration files: %s and %s", *file, a);
+    *file = a;
+    return add_file(text, a, f);
+}
+
+/* A guest without a name gets that of its file. */
+static void name_after_file(struct guest_config *c, const char *file)
+{
+    char copy[4096];
+
+    snprintf(copy, sizeof(copy), "%s", file ? file : "guest");
+    const char *base = basename(copy);
+    char *dot = strrchr(copy, '.');
+    if (dot > base)
+        *dot = 0;
+    if (!guest_name_valid(base))
+        base = "guest";
+    snprintf(c->name, sizeof(c->name), "%.*s", GUEST_NAME_MAX, base);
+}
+
+static int read_request(int argc, char **argv, struct request *r, struct failure *f)
+{
+    const char *file = NULL;
+    int err = 0;
+    FILE *text = open_memstream(&r->text, &r->bytes);
+
+    if (!text)
+        return fail(f, -ENOMEM, "out of memory");
+    /* The file first, wherever it is named, so that arguments override it. */
+    for (int pass = 0; pass < 2 && !err; pass++) {
+        for (int i = 1; i < argc && !err; i++) {
+            bool is_file = argv[i][0] != '-' && !strchr(argv[i], '=');
+            if (!strcmp(argv[i], "-p"))
+                r->paused = true;
+            else if (is_file == (pass == 0))
+                err = add_argument(text, argv, &i, &file, f);
+            else if (!strncmp(argv[i], "-", 1) && !strchr(argv[i], '='))
+                i++; /* the value of an option is no file */
+        }
+    }
+    fclose(text);
+    if (!err)
+        err =
+            config_parse(&r->config, file ? file : "command line", r->text, r->bytes, f);
+    if (!err && !r->config.name[0])
+        name_after_file(&r->config, file);
+    return err;
+}
+
+static int start(int argc, char **argv, struct request *r, bool hold, struct failure *f)
+{
+    int err = read_request(argc, argv, r, f);
+
+    if (!err)
+        err = supervisor_start(&r->config, r->text, r->paused || hold, f);
+    return err;
+}
+
+static void show_screen(const char *name)
+{
+    struct guest_state s;
+    struct failure f = {0};
+
+    if (guestdir_read_state(name, &s, &f) == 0 && s.vnc[0])
+        fprintf(stderr, "corbel: guest %s, domain %lld, its screen is at VNC %s\n", name,
+                (long long)s.domid, s.vnc);
+    else
+        fprintf(stderr, "corbel: guest %s, domain %lld\n", name, (long long)s.domid);
+}
+
+int command_create(int argc, char **argv)
+{
+    struct request r = {0};
+    struct failure f = {0};
+
+    if (argc < 2)
+        return usage("create [-p] [FILE] [KEY=VALUE]... [--KEY VALUE]...");
+    int err = start(argc, argv, &r, false, &f);
+    if (!err)
+        show_screen(r.config.name);
+    free(r.text);
+    config_free(&r.config);
+    return err ? complain(&f) : 0;
+}
+
+/* What the supervisor says in the end, as words and exit status. */
+static int show_end(json_t *answer, const char *name)
+{
+    const char *by = json_string_value(json_object_get(answer, "ended_by"));
+    const char *reason = json_string_value(json_object_get(answer, "reason"));
+
+    fprintf(stderr, "corbel: %s: %s\n", name, reason ? reason : "ended");
+    return by && !strcmp(by, "poweroff") ? 0 : STATUS_ENDED;
+}
+
+static int run_to_end(const char *name, bool paused, struct failure *f)
+{
+    json_t *answer = NULL;
+    int waiter = rpc_connect(name, f);
+    int console = waiter < 0 ? -1 : console_connect(name, f);
+    int status = STATUS_FAILED;
+
+    if (console < 0 || rpc_send(waiter, "wait", f))
+        goto out;
+    if (!paused) {
+        if (rpc_call(name, "unpause", &answer, f))
+            goto out;
+        json_decref(answer);
+        answer = NULL;
+    }
+    if (console_loop(console)) {
+        fprintf(stderr,
+                "\r\ncorbel: left; guest %s runs on, 'corbel console %s' returns\n", name,
+                name);
+        status = 0;
+    } else if (rpc_receive(waiter, &answer, f) == 0) {
+        status = show_end(answer, name);
+        json_decref(answer);
+    }
+out:
+    if (waiter >= 0)
+        close(waiter);
+    if (console >= 0)
+        close(console);
+    return status;
+}
+
+int command_run(int argc, char **argv)
+{
+    struct request r = {0};
+    struct failure f = {0};
+
+    if (argc < 2)
+        return usage("run [-p] [FILE] [KEY=VALUE]... [--KEY VALUE]...");
+    int err = start(argc, argv, &r, true, &f);
+    int status = STATUS_FAILED;
+    if (!err) {
+        show_screen(r.config.name);
+        status = run_to_end(r.config.name, r.paused, &f);
+    }
+    if (f.text[0])
+        complain(&f);
+    free(r.text);
+    config_free(&r.config);
+    return status;
+}
+
+int command_wait(int argc, char **argv)
+{
+    struct failure f = {0};
+    struct guest_state s;
+    json_t *answer;
+
+    if (argc != 2)
+        return usage("wait GUEST");
+    if (guestdir_find(argv[1], &s, &f))
+        return complain(&f);
+    if (!guest_alive(&s)) {
+        fprintf(stderr, "corbel: %s: %s\n", s.name, s.reason);
+        return !strcmp(s.ended_by, "poweroff") ? 0 : STATUS_ENDED;
+    }
+    if (rpc_call(s.name, "wait", &answer, &f))
+        return complain(&f);
+    int status = show_end(answer, s.name);
+    json_decref(answer);
+    return status;
+}

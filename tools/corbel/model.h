@@ -1,0 +1,38 @@
+/*
+ * The device model: its command line, and its control socket.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef CORBEL_MODEL_H
+#define CORBEL_MODEL_H
+
+#include <uv.h>
+
+#include "config.h"
+
+/* An argv that grows; free with args_free(). */
+struct args {
+    char **list; /* ends with NULL */
+    unsigned count;
+    bool failed; /* out of memory, noticed at the end */
+};
+
+void args_add(struct args *a, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void args_free(struct args *a);
+
+bool model_none(const struct guest_config *c);
+/* The program: configured, in $CORBEL_DM, beside us, or installed. */
+int model_program(const struct guest_config *c, char *path, size_t room,
+                  struct failure *f);
+/* Its command line for this guest.  `vnc_port` 0: no VNC. */
+int model_args(const struct guest_config *c, const char *program, uint32_t domid,
+               unsigned vnc_port, struct args *a, struct failure *f);
+
+/*
+ * Send one command to the control socket of guest `name` and wait for the answer, at most
+ * `ms`.  For commands that the user asked for, never in the loop of a running guest.
+ */
+int model_command(const char *name, const char *command, unsigned ms, struct failure *f);
+
+#endif

@@ -1,0 +1,15 @@
+/*
+ * Network interfaces for guests on a bridge.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef CORBEL_TAP_H
+#define CORBEL_TAP_H
+
+#include "config.h"
+
+/* Make the interface `name`, that stays until tap_remove(), up and a port of `bridge`. */
+int tap_create(const char *name, const char *bridge, struct failure *f);
+void tap_remove(const char *name);
+
+#endif
