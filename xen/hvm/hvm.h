@@ -143,8 +143,9 @@ struct hvm_vcpu {
         inject; /* decided for the next entry; set by exits and by hvm_intr */
     bool nmi_pending;
     bool fpu_used;
-    bool flush_tlb; /* the guest's TLB entries go at the next entry */
-    bool hlt;       /* in HLT: blocked until an interrupt is deliverable */
+    bool flush_tlb;          /* the guest's TLB entries go at the next entry */
+    uint32_t flush_gen_seen; /* of p2m.flush_gen, before the last entry */
+    bool hlt;                /* in HLT: blocked until an interrupt is deliverable */
     bool init_pending, sipi_pending;
     uint8_t sipi_vector;
     void *xsave; /* FPU state while not in registers: XSAVE area, 64-aligned */

@@ -89,6 +89,8 @@ mfn_t frame_alloc_domain(struct domain *d, unsigned int order,
 
 /* Take a reference on a frame if it is owned by d and not being freed. Lock free. */
 bool frame_get(mfn_t m, const struct domain *d);
+/* The same for a frame of any domain, or a shared one. */
+bool frame_get_any(mfn_t m);
 /* Take another reference on a frame that the caller has one of. */
 void frame_get_more(mfn_t m);
 /* Drop a reference; the last one frees the frame and, for FRAME_DOMAIN, its accounting.

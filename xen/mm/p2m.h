@@ -48,6 +48,7 @@ struct p2m {
     uint32_t flush_gen; /* raised at each change that needs a TLB flush */
     uint64_t nr_tables; /* pages of tables, for accounting */
     bool logdirty;
+    uint64_t retired; /* unlinked tables, a list by machine address */
 };
 
 extern struct p2m_format p2m_format;
