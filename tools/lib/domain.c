@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <cpuid.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,22 @@ static uint64_t free_mib(struct hypervisor *h)
     return info.free_pages >> (20 - PAGE_SHIFT);
 }
 
+static int check_machine(struct hypervisor *h, struct failure *f)
+{
+    const uint32_t needed = XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap;
+    xc_physinfo_t info = {0};
+
+    if (xc_physinfo(h->xch, &info))
+        return fail(f, -errno, "cannot ask the hypervisor what it can do: %s",
+                    strerror(errno));
+    if ((info.capabilities & needed) != needed)
+        return fail(
+            f, -ENODEV,
+            "the hypervisor cannot run HVM guests on this machine: virtualization or "
+            "nested paging is missing, or off in its firmware");
+    return 0;
+}
+
 int domain_create(struct hypervisor *h, const struct domain_spec *spec, uint32_t *domid,
                   struct failure *f)
 {
@@ -111,20 +128,18 @@ int domain_create(struct hypervisor *h, const struct domain_spec *spec, uint32_t
         .max_grant_frames = MAX_GRANT_FRAMES,
         .max_maptrack_frames = MAX_MAPTRACK,
         .grant_opts = XEN_DOMCTL_GRANT_version(GRANT_VERSION),
-        .arch.emulation_flags =
-            XEN_X86_EMU_ALL & ~(XEN_X86_EMU_VPCI | XEN_X86_EMU_USE_PIRQ),
+        .arch.emulation_flags = XEN_X86_EMU_ALL & ~XEN_X86_EMU_VPCI,
     };
 
+    int err = check_machine(h, f);
+    if (err)
+        return err;
     memcpy(config.handle, spec->uuid, sizeof(config.handle));
     *domid = 0; /* any that is free */
     if (xc_domain_create(h->xch, domid, &config)) {
-        int err = errno;
+        err = errno;
         if (err == ENOMEM)
             return fail(f, -err, "the hypervisor has no memory for another domain");
-        if (err == ENODEV || err == EOPNOTSUPP)
-            return fail(f, -err,
-                        "the hypervisor cannot run HVM guests on this machine: nested "
-                        "paging or virtualization is missing or off in the firmware");
         return fail(f, -err, "the hypervisor refused a domain with %u vCPUs: %s",
                     spec->vcpus, strerror(err));
     }
@@ -375,26 +390,16 @@ static int set_policy(struct hypervisor *h, const struct domain_spec *spec,
 
 static int reset_first_vcpu(struct hypervisor *h, uint32_t domid, struct failure *f)
 {
-    struct hvm_save_header header;
+    struct hvm_save_header header = {.magic = HVM_FILE_MAGIC,
+                                     .version = HVM_FILE_VERSION};
     uint8_t stream[4096];
 
-    /* The header must be this hypervisor's own, so it is read back from the new domain.
-     */
-    int have = xc_domain_hvm_getcontext(h->xch, domid, NULL, 0);
-    if (have < (int)(sizeof(struct hvm_save_descriptor) + sizeof(header)))
-        return fail(f, -EIO, "cannot read the new domain's CPU state: %s",
-                    strerror(errno));
-    uint8_t *context = malloc((size_t)have);
-    if (!context)
-        return fail(f, -ENOMEM, "out of memory");
-    if (xc_domain_hvm_getcontext(h->xch, domid, context, (uint32_t)have) <= 0) {
-        int err = -errno;
-        free(context);
-        return fail(f, err, "cannot read the new domain's CPU state: %s", strerror(-err));
-    }
-    memcpy(&header, context + sizeof(struct hvm_save_descriptor), sizeof(header));
-    free(context);
+    unsigned eax = 0, ebx, ecx, edx;
 
+    /* The header's CPU signature only serves warnings about guests from other machines.
+     */
+    __get_cpuid(1, &eax, &ebx, &ecx, &edx);
+    header.cpuid = eax;
     int bytes = cpustate_reset(&header, stream, sizeof(stream));
     if (bytes < 0)
         return fail(f, bytes, "the CPU state does not fit into its buffer");

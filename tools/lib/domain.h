@@ -81,8 +81,8 @@ uint64_t ram_run(uint64_t first, uint64_t end, unsigned *order);
 
 /*
  * A stream of HVM context records that puts vCPU 0 into its state after RESET (AMD APM
- * vol. 2, 14.1.3; Intel SDM vol. 3, 9.1.1).  `header` is the domain's own header record's
- * contents.  Returns the bytes used of `buffer`, or -ENOSPC.
+ * vol. 2, 14.1.3; Intel SDM vol. 3, 9.1.1).  `header` becomes the stream's header record.
+ * Returns the bytes used of `buffer`, or -ENOSPC.
  */
 struct hvm_save_header;
 int cpustate_reset(const struct hvm_save_header *header, void *buffer, size_t room);
