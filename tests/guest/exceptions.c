@@ -249,7 +249,7 @@ static void user_mode(void)
               privileged[i].name);
     }
     user_call(user_int, 0, &f);
-    check(f.vector == VEC_GP && f.error == (0x20 << 3 | 2),
+    check(f.vector == VEC_GP && idt_error(f.error, 0x20),
           "INT of a ring 0 gate: error %x", f.error);
     write_cr0(read_cr0() | CR0_AM);
     user_call(user_misaligned, (uintptr_t)page, &f);
@@ -321,7 +321,7 @@ static void double_fault(void)
     small.limit = 0x20 * 16 - 1; /* no gate 0x80: #GP with IDT bit */
     f = catch_call(idt_beyond, &small);
     asm volatile("lidt %0" ::"m"(saved));
-    check(f.vector == VEC_GP && f.error == (0x80 << 3 | 2),
+    check(f.vector == VEC_GP && idt_error(f.error, 0x80),
           "INT beyond the IDT: #GP, error %x", f.error);
     small.limit = VEC_NP * 16 - 1; /* #GP has no gate either, #DF has */
     f = catch_call(idt_beyond, &small);

@@ -1,0 +1,174 @@
+/*
+ * hvm_op on ourselves, the ways an upcall comes, multicall, physdev_op, console_io, and
+ * what an unprivileged caller may not do (xen/hvm/hvm_op.h, xen/hvm/params.h).
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "xen.h"
+#include "apic.h"
+
+const char test_title[] = "hvmops";
+
+#define VECTOR_PARAM  0x51
+#define VECTOR_UPCALL 0x52
+#define NOWHERE       0x700000000000ul
+#define WAIT_MS       500
+
+static struct shared_info *shared;
+static volatile uint32_t by_param, by_upcall;
+
+static void on_param(struct regs *regs)
+{
+    by_param++;
+    shared->vcpu_info[0].evtchn_upcall_pending = 0;
+}
+
+static void on_upcall(struct regs *regs)
+{
+    by_upcall++;
+    shared->vcpu_info[0].evtchn_upcall_pending = 0;
+    apic_eoi();
+}
+
+static uint32_t ipi_port(void)
+{
+    struct evtchn_bind_ipi bind = {.vcpu = 0};
+
+    evtchn_op(EVTCHNOP_bind_ipi, &bind);
+    shared->evtchn_mask[bind.port / 64] &= ~(1ul << bind.port % 64);
+    return bind.port;
+}
+
+static void send(uint32_t port)
+{
+    struct evtchn_send arg = {.port = port};
+
+    shared->evtchn_pending[port / 64] = 0;
+    shared->vcpu_info[0].evtchn_pending_sel = 0;
+    shared->vcpu_info[0].evtchn_upcall_pending = 0;
+    evtchn_op(EVTCHNOP_send, &arg);
+}
+
+static void params(void)
+{
+    struct xen_hvm_param bad = {.domid = DOMID_SELF, .index = HVM_NR_PARAMS};
+    uint64_t value = (uint64_t)HVM_PARAM_CALLBACK_TYPE_VECTOR << 56 | VECTOR_PARAM;
+
+    check_eq((uint64_t)hvm_param_set(HVM_PARAM_CALLBACK_IRQ, value), 0,
+             "set CALLBACK_IRQ");
+    check_eq(hvm_param_get(HVM_PARAM_CALLBACK_IRQ), value, "get it back");
+    check_eq((uint64_t)hvm_op(HVMOP_get_param, &bad), (uint64_t)-XEN_EINVAL,
+             "get a parameter that does not exist");
+    check_eq((uint64_t)hvm_op(HVMOP_set_param, &bad), (uint64_t)-XEN_EINVAL,
+             "set a parameter that does not exist");
+    bad = (struct xen_hvm_param){.domid = 0x1234, .index = HVM_PARAM_CALLBACK_IRQ};
+    check_eq((uint64_t)hvm_op(HVMOP_get_param, &bad), (uint64_t)-XEN_ESRCH,
+             "get a parameter of nobody");
+    check_eq((uint64_t)hvm_op(HVMOP_get_param, (void *)NOWHERE), (uint64_t)-XEN_EFAULT,
+             "get to nowhere");
+    check_eq((uint64_t)hvm_op(1000, &bad), (uint64_t)-XEN_ENOSYS, "unknown sub-op");
+}
+
+static void upcalls(void)
+{
+    struct xen_hvm_evtchn_upcall_vector vector = {.vcpu = 0, .vector = VECTOR_UPCALL};
+    uint32_t port = ipi_port(), before = by_param;
+
+    send(port);
+    check(wait_change(&by_param, before, WAIT_MS), "callback by HVM_PARAM_CALLBACK_IRQ");
+    check_eq((uint64_t)hvm_op(HVMOP_set_evtchn_upcall_vector, &vector), 0,
+             "set_evtchn_upcall_vector");
+    before = by_upcall;
+    send(port);
+    check(wait_change(&by_upcall, before, WAIT_MS),
+          "the upcall vector comes by the APIC");
+    before = by_upcall;
+    send(port);
+    check(wait_change(&by_upcall, before, WAIT_MS), "and again after the EOI");
+    vector.vector = 5;
+    check_eq((uint64_t)hvm_op(HVMOP_set_evtchn_upcall_vector, &vector),
+             (uint64_t)-XEN_EINVAL, "a vector below 16 is refused");
+    vector = (struct xen_hvm_evtchn_upcall_vector){.vcpu = 4000, .vector = VECTOR_UPCALL};
+    check_eq((uint64_t)hvm_op(HVMOP_set_evtchn_upcall_vector, &vector),
+             (uint64_t)-XEN_ENOENT, "no such vCPU");
+}
+
+static void multicalls(void)
+{
+    static struct multicall_entry calls[3];
+
+    calls[0] = (struct multicall_entry){.op = __HYPERVISOR_xen_version,
+                                        .args = {XENVER_version, 0}};
+    calls[1] = (struct multicall_entry){.op = 63};
+    calls[2] =
+        (struct multicall_entry){.op = __HYPERVISOR_sched_op, .args = {SCHEDOP_yield, 0}};
+    check_eq((uint64_t)multicall(calls, 3), 0, "multicall of three");
+    check_eq(calls[0].result, env.xen_version, "multicall: the first result");
+    check_eq(calls[1].result, (uint64_t)-XEN_ENOSYS, "multicall: the bad one");
+    check_eq(calls[2].result, 0, "multicall: the third result");
+    check_eq((uint64_t)multicall(calls, 0), 0, "multicall of none");
+    check_eq((uint64_t)multicall((void *)NOWHERE, 1), (uint64_t)-XEN_EFAULT,
+             "multicall of nowhere");
+}
+
+static uint64_t user_hypercall(uint64_t arg)
+{
+    return (uint64_t)xen_version_op(XENVER_version, NULL);
+}
+
+static void privileges(void)
+{
+    struct fault f;
+    uint64_t result = user_call(user_hypercall, 0, &f);
+
+    check(f.vector != VEC_NONE || result == (uint64_t)-XEN_EPERM,
+          "a hypercall from ring 3 is refused");
+    check_eq((uint64_t)hypercall(63, 0, 0, 0, 0, 0), (uint64_t)-XEN_ENOSYS,
+             "hypercall 63 does not exist");
+    check_eq((uint64_t)hypercall(__HYPERVISOR_mmu_update, 0, 0, 0, 0, 0),
+             (uint64_t)-XEN_ENOSYS, "mmu_update is for PV guests");
+    check_eq((uint64_t)hypercall(__HYPERVISOR_set_trap_table, 0, 0, 0, 0, 0),
+             (uint64_t)-XEN_ENOSYS, "set_trap_table, too");
+}
+
+static void physdev(void)
+{
+    struct physdev_get_free_pirq pirq = {.type = MAP_PIRQ_TYPE_GSI};
+    long rc = physdev_op(1000, &pirq);
+
+    check(rc == -XEN_ENOSYS, "unknown physdev_op: %ld", rc);
+}
+
+static void console(void)
+{
+    char text[] = "# this line went through console_io\n";
+    long rc = console_io(CONSOLEIO_write, sizeof(text) - 1, text);
+
+    check(rc >= 0 || !env.dom0, "console_io write: %ld", rc);
+    if (env.dom0) {
+        check_eq((uint64_t)console_io(CONSOLEIO_write, 16, (void *)NOWHERE),
+                 (uint64_t)-XEN_EFAULT, "console_io from nowhere");
+        check_eq((uint64_t)console_io(77, 0, text), (uint64_t)-XEN_ENOSYS,
+                 "unknown console_io");
+        rc = console_io(CONSOLEIO_read, sizeof(text), text);
+        check(rc >= 0, "console_io read: %ld", rc);
+    }
+}
+
+void test_main(void)
+{
+    if (!env.xen) {
+        skip("no Xen here", "hvm_op");
+        return;
+    }
+    shared = xen_shared_info();
+    time_init();
+    apic_enable();
+    set_handler(VECTOR_PARAM, on_param);
+    set_handler(VECTOR_UPCALL, on_upcall);
+    params();
+    upcalls();
+    multicalls();
+    privileges();
+    physdev();
+    console();
+}
