@@ -63,3 +63,21 @@ $(PEER_ROOT).stamp: tools/dom0/fetch-packages | $(DEPS_STAMP)
 $(PEER_XEN): $(PEER_ROOT).stamp
 	@mkdir -p $(@D)
 	gunzip -c $(PEER_ROOT)/boot/xen-4.17-amd64.gz > $@
+
+# --- make run: a guest on the hypervisor on an emulated machine; tools/run lists the variables.
+INSTALLER := $(B)/run/debian-installer.iso
+HYPERVISOR ?= corbel
+RUN_HYPERVISOR := $(if $(filter xen,$(HYPERVISOR)),$(PEER_XEN),$(filter $(B)/xen/%,$(TARGETS)))
+RUN_VARIABLES := ISO DISK CPUS MEM GUEST_CPUS GUEST_MEM ACCEL HYPERVISOR VNC GUEST_CONFIG TIMEOUT
+export $(RUN_VARIABLES)
+
+$(INSTALLER): tools/mkinstaller | $(DEPS_STAMP)
+	tools/mkinstaller $@
+
+.PHONY: shell
+run: deps $(RUN_HYPERVISOR) $(DOM0_VMLINUZ) $(DOM0_INITRAMFS) $(if $(ISO),,$(INSTALLER))
+	@tools/run
+
+# Dom0's own shell, to try things.
+shell: deps $(RUN_HYPERVISOR) $(DOM0_VMLINUZ) $(DOM0_INITRAMFS)
+	@tools/run --shell
