@@ -93,6 +93,9 @@ struct block_backend_ops {
     const char *name; /* file, null, nbd */
     /* Begin a request; call block_complete() later from the loop, never from here. */
     void (*submit)(struct block_backend *b, struct block_request *request);
+    /* Wait for some request to complete, without the loop; NULL: the worker threads do.
+     */
+    void (*poll)(struct block_backend *b);
     void (*close)(struct block_backend *b);
 };
 
@@ -104,7 +107,9 @@ struct block_backend {
     char *serial;
     uint64_t bytes;
     bool read_only;
-    bool cdrom; /* media=cdrom */
+    bool cdrom;    /* media=cdrom */
+    bool snapshot; /* writes are forgotten at the end */
+    bool attached;
     unsigned in_flight;
     const struct block_front_ops *front;
     void *front_opaque;

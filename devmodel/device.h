@@ -126,6 +126,7 @@ struct device {
     struct device *next;    /* in order of creation */
     struct device *parent;  /* the controller of a drive */
     int unit;               /* IDE: channel * 2 + drive */
+    int bootindex;          /* lower is tried first; -1: not given */
     uint64_t errors;        /* guest_error() calls */
     int64_t errors_since;
     unsigned errors_shown;
@@ -304,11 +305,8 @@ struct pci_device {
     struct ram_window rom;
     uint8_t next_cap; /* where the next capability goes */
     uint8_t last_cap;
-    bool intx;      /* level the device drives, before INTx Disable */
-    bool intx_out;  /* level the board sees */
-    char *addr;     /* option addr=SLOT[.FN] */
-    char *bus_name; /* option bus= */
-    bool multifunction;
+    bool intx;     /* level the device drives, before INTx Disable */
+    bool intx_out; /* level the board sees */
     /*
      * Optional.  config_write is called after the core stored the bytes it allows and
      * moved BARs; config_read may replace `value`.
@@ -604,6 +602,9 @@ const struct board *machine_board(const struct device *dev);
 /* A file for the firmware; the data is copied.  -EEXIST, -ENOSPC. */
 int fwcfg_add_file(struct machine *machine, const char *name, const void *data,
                    size_t bytes);
+/* What the item of that selector holds; NULL when there is none.  For the fw_cfg device.
+ */
+const void *fwcfg_get(struct device *dev, unsigned key, size_t *bytes);
 
 /* ---- state records ------------------------------------------------------------------
  */

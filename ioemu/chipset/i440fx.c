@@ -1,10 +1,10 @@
 /*
- * 82441FX PCI and memory controller (PMC), Intel datasheet 290549: configuration mechanism #1
- * (3.1), the host bridge's own registers (3.2), PAM shadowing.  The DRAM timing and error
- * registers hold what is written and do nothing.
+ * 82441FX PCI and memory controller (PMC), Intel datasheet 290549: configuration
+ * mechanism #1 (3.1), the host bridge's own registers (3.2), PAM shadowing.  The DRAM
+ * timing and error registers hold what is written and do nothing.
  *
- * The reset control register (0xCF9) belongs to the PIIX3 on real boards (82371SB, 2.5.4); it
- * is here because it lies inside the dword of CONFIG_ADDRESS.
+ * The reset control register (0xCF9) belongs to the PIIX3 on real boards
+ * (82371SB, 2.5.4); it is here because it lies inside the dword of CONFIG_ADDRESS.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,7 +1,7 @@
 /*
- * PIIX3 ISA bridge, function 0 (Intel 82371SB datasheet 290550, 2.2): PIRQ routing.  The other
- * registers keep what is written.  The interrupt controllers and timers of the chip are in the
- * hypervisor.
+ * PIIX3 ISA bridge, function 0 (Intel 82371SB datasheet 290550, 2.2): PIRQ routing.  The
+ * other registers keep what is written.  The interrupt controllers and timers of the chip
+ * are in the hypervisor.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -40,9 +40,9 @@ static void piix3_reset(struct device *dev)
         uint8_t offset, value;
     } defaults[] = {
         {0x04, 0x07}, {0x07, 0x02}, /* always decodes; medium DEVSEL */
-        {0x4c, 0x4d}, {0x4e, 0x03}, {0x60, 0x80}, {0x61, 0x80}, {0x62, 0x80}, {0x63, 0x80},
-        {0x69, 0x02}, {0x70, 0x80}, {0x76, 0x0c}, {0x77, 0x0c}, {0x78, 0x02}, {0xa0, 0x08},
-        {0xa8, 0x0f},
+        {0x4c, 0x4d}, {0x4e, 0x03}, {0x60, 0x80}, {0x61, 0x80}, {0x62, 0x80},
+        {0x63, 0x80}, {0x69, 0x02}, {0x70, 0x80}, {0x76, 0x0c}, {0x77, 0x0c},
+        {0x78, 0x02}, {0xa0, 0x08}, {0xa8, 0x0f},
     };
     struct piix3 *s = (struct piix3 *)dev;
 

@@ -1,10 +1,10 @@
 /*
- * PIIX4 power management, function 3 (Intel 82371AB datasheet 290562, chapter 7; ACPI 6.4,
- * 4.8): PM1 event and control blocks, PM timer, general purpose events, APM control, and an
- * SMBus host that finds no device.
+ * PIIX4 power management, function 3 (Intel 82371AB datasheet 290562, chapter 7;
+ * ACPI 6.4, 4.8): PM1 event and control blocks, PM timer, general purpose events, APM
+ * control, and an SMBus host that finds no device.
  *
- * Under a hypervisor the PM timer's port is answered by the hypervisor; the one here serves
- * front ends without.  There is no SMM: the chip says it has been set up already.
+ * Under a hypervisor the PM timer's port is answered by the hypervisor; the one here
+ * serves front ends without.  There is no SMM: the chip says it has been set up already.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -146,11 +146,12 @@ static void write_control(struct piix4_pm *s, uint16_t value)
     update_sci(s);
 }
 
-static void pm_write_word(struct piix4_pm *s, uint64_t offset, uint16_t mask, uint16_t value)
+static void pm_write_word(struct piix4_pm *s, uint64_t offset, uint16_t mask,
+                          uint16_t value)
 {
     switch (offset) {
     case PM1_STS:
-        s->pm1_sts &= (uint16_t)~(value & mask);
+        s->pm1_sts &= (uint16_t) ~(value & mask);
         break;
     case PM1_EN:
         s->pm1_en = (uint16_t)((s->pm1_en & ~mask) | (value & mask)) & PM1_EN_BITS;

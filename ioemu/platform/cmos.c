@@ -1,10 +1,10 @@
 /*
- * CMOS RAM behind ports 0x70/0x71.  The clock itself (indices 0x00 to 0x0D of an MC146818) is
- * the hypervisor's, which passes on the other indices; where there is no hypervisor the clock
- * registers here show the host's time and cannot be set.
+ * CMOS RAM behind ports 0x70/0x71.  The clock itself (indices 0x00 to 0x0D of an
+ * MC146818) is the hypervisor's, which passes on the other indices; where there is no
+ * hypervisor the clock registers here show the host's time and cannot be set.
  *
- * The contents are what firmware of a PC leaves there: sizes of memory, number of CPUs, boot
- * order, century.
+ * The contents are what firmware of a PC leaves there: sizes of memory, number of CPUs,
+ * boot order, century.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -24,14 +24,14 @@ enum {
     REG_D_VALID = 1 << 7,
 
     EQUIPMENT = 0x14,
-    BASE_MEMORY = 0x15,  /* KiB, 2 bytes */
-    EXTENDED = 0x17,     /* KiB above 1 MiB, 2 bytes */
-    EXTENDED_2 = 0x30,   /* the same */
+    BASE_MEMORY = 0x15, /* KiB, 2 bytes */
+    EXTENDED = 0x17,    /* KiB above 1 MiB, 2 bytes */
+    EXTENDED_2 = 0x30,  /* the same */
     CENTURY = 0x32,
-    ABOVE_16M = 0x34,    /* 64 KiB units, 2 bytes */
+    ABOVE_16M = 0x34, /* 64 KiB units, 2 bytes */
     BOOT_FLAGS = 0x38,
     BOOT_ORDER = 0x3d,
-    ABOVE_4G = 0x5b,     /* 64 KiB units, 3 bytes */
+    ABOVE_4G = 0x5b, /* 64 KiB units, 3 bytes */
     OTHER_CPUS = 0x5f,
 };
 

@@ -1,6 +1,7 @@
 /*
- * The firmware's debug port (0x402, as SeaBIOS and OVMF know it from QEMU and Bochs): reads
- * give 0xe9, what is written goes to a file, or line by line to the log at debug level.
+ * The firmware's debug port (0x402, as SeaBIOS and OVMF know it from QEMU and Bochs):
+ * reads give 0xe9, what is written goes to a file, or line by line to the log at debug
+ * level.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -61,7 +62,8 @@ static int debugcon_create(struct device *dev, struct error *error)
     struct debugcon *s = (struct debugcon *)dev;
 
     if (s->path && !(s->file = fopen(s->path, "we")))
-        return error_set(error, -errno, "cannot write '%s': %s", s->path, strerror(errno));
+        return error_set(error, -errno, "cannot write '%s': %s", s->path,
+                         strerror(errno));
     io_region_init(&s->port, dev, "debugcon", IO_PORT, 1, &debugcon_io, s);
     int err = io_region_map(&s->port, s->iobase);
     if (err && s->file)

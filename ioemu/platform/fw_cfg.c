@@ -1,6 +1,7 @@
 /*
- * QEMU's firmware configuration device (docs/specs/fw_cfg of QEMU): selector at port 0x510,
- * data at 0x511, DMA at 0x514.  What it shows is in devmodel/fwcfg.c.  Items are read-only.
+ * QEMU's firmware configuration device (docs/specs/fw_cfg of QEMU): selector at port
+ * 0x510, data at 0x511, DMA at 0x514.  What it shows is in devmodel/fwcfg.c.  Items are
+ * read-only.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

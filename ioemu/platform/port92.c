@@ -1,6 +1,6 @@
 /*
- * System control port A (0x92): fast reset and the A20 bit.  A20 is never masked: no guest of
- * this century needs the wrap at 1 MiB, and hypervisors cannot mask it cheaply.
+ * System control port A (0x92): fast reset and the A20 bit.  A20 is never masked: no
+ * guest of this century needs the wrap at 1 MiB, and hypervisors cannot mask it cheaply.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,0 +1,311 @@
+/*
+ * Connections of the control socket: greeting, one JSON object in, one out, events.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define REQUEST_MOST (1u << 20)
+
+struct client {
+    uv_pipe_t pipe; /* must be first */
+    struct machine *machine;
+    char *text;
+    size_t bytes, room;
+    bool ready; /* qmp_capabilities was said: events may be sent */
+    struct client *next;
+};
+
+struct control {
+    uv_pipe_t listener;
+    char *path; /* NULL: not listening */
+    struct client *clients;
+};
+
+struct sent {
+    uv_write_t write;
+    char *text;
+};
+
+static void write_done(uv_write_t *write, int status)
+{
+    struct sent *s = (struct sent *)write;
+
+    free(s->text);
+    free(s);
+}
+
+static void send_json(struct client *c, json_t *value)
+{
+    struct sent *s = must_alloc(sizeof(*s));
+    char *text = json_dumps(value, JSON_COMPACT);
+
+    json_decref(value);
+    if (!text) {
+        free(s);
+        return;
+    }
+    size_t length = strlen(text);
+    s->text = must_alloc(length + 3);
+    memcpy(s->text, text, length);
+    memcpy(s->text + length, "\r\n", 2);
+    free(text);
+    uv_buf_t buffer = uv_buf_init(s->text, (unsigned)length + 2);
+    if (uv_write(&s->write, (uv_stream_t *)&c->pipe, &buffer, 1, write_done))
+        write_done(&s->write, 0);
+}
+
+static json_t *error_object(const char *class, const char *text)
+{
+    return json_pack("{s:{s:s, s:s}}", "error", "class", class, "desc", text);
+}
+
+static json_t *run(struct client *c, json_t *request)
+{
+    const char *command = json_string_value(json_object_get(request, "execute"));
+    json_t *arguments = json_object_get(request, "arguments");
+    struct error error = {.text = ""};
+
+    if (!command)
+        return error_object("GenericError", "there is no 'execute' in the request");
+    if (arguments && !json_is_object(arguments))
+        return error_object("GenericError", "'arguments' is not an object");
+    if (strcmp(command, "qmp_capabilities") == 0) {
+        c->ready = true;
+        return json_pack("{s:{}}", "return");
+    }
+    json_t *result = control_execute(c->machine, command, arguments, &error);
+    if (result)
+        return json_pack("{s:o}", "return", result);
+    bool unknown = strncmp(error.text, "The command ", 12) == 0;
+    return error_object(unknown ? "CommandNotFound" : "GenericError", error.text);
+}
+
+static void handle(struct client *c, json_t *request)
+{
+    json_t *reply = run(c, request);
+    json_t *id = json_object_get(request, "id");
+
+    if (id)
+        json_object_set(reply, "id", id);
+    send_json(c, reply);
+}
+
+/* Objects may follow each other without a newline, or come in pieces. */
+static void parse(struct client *c)
+{
+    size_t at = 0;
+
+    while (at < c->bytes) {
+        json_error_t why;
+        json_t *request =
+            json_loadb(c->text + at, c->bytes - at, JSON_DISABLE_EOF_CHECK, &why);
+        if (!request && json_error_code(&why) == json_error_premature_end_of_input &&
+            c->bytes - at < REQUEST_MOST)
+            break;
+        if (!request) {
+            if (strspn(c->text + at, " \t\r\n") < c->bytes - at)
+                send_json(c, error_object("GenericError", why.text));
+            at = c->bytes;
+            break;
+        }
+        at += (size_t)why.position;
+        handle(c, request);
+        json_decref(request);
+    }
+    memmove(c->text, c->text + at, c->bytes - at);
+    c->bytes -= at;
+}
+
+static void closed(uv_handle_t *handle)
+{
+    struct client *c = (struct client *)handle;
+
+    free(c->text);
+    free(c);
+}
+
+static void drop(struct client *c)
+{
+    struct control *control = c->machine->control;
+
+    for (struct client **at = &control->clients; *at; at = &(*at)->next) {
+        if (*at == c) {
+            *at = c->next;
+            break;
+        }
+    }
+    if (!uv_is_closing((uv_handle_t *)&c->pipe))
+        uv_close((uv_handle_t *)&c->pipe, closed);
+}
+
+static void buffer_for(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct client *c = (struct client *)handle;
+
+    if (c->room < c->bytes + 4096 + 1) {
+        c->room = (c->bytes + 4096) * 2;
+        c->text = must_realloc(c->text, c->room);
+    }
+    *buffer = uv_buf_init(c->text + c->bytes, (unsigned)(c->room - c->bytes - 1));
+}
+
+static void received(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
+{
+    struct client *c = (struct client *)stream;
+
+    if (n < 0) {
+        drop(c);
+        return;
+    }
+    c->bytes += (size_t)n;
+    c->text[c->bytes] = 0;
+    parse(c);
+}
+
+static struct client *new_client(struct machine *m)
+{
+    struct client *c = must_alloc(sizeof(*c));
+
+    c->machine = m;
+    uv_pipe_init(&m->loop, &c->pipe, 0);
+    c->next = m->control->clients;
+    m->control->clients = c;
+    return c;
+}
+
+static void greet(struct client *c)
+{
+    send_json(c, json_pack("{s:{s:{s:{s:i, s:i, s:i}, s:s}, s:[]}}", "QMP", "version",
+                           "qemu", "major", 7, "minor", 2, "micro", 0, "package",
+                           "corbel-dm", "capabilities"));
+    uv_read_start((uv_stream_t *)&c->pipe, buffer_for, received);
+}
+
+static void incoming(uv_stream_t *listener, int status)
+{
+    struct machine *m = listener->data;
+
+    if (status)
+        return;
+    struct client *c = new_client(m);
+    if (uv_accept(listener, (uv_stream_t *)&c->pipe))
+        drop(c);
+    else
+        greet(c);
+}
+
+static int listen_on(struct machine *m, const char *path, struct error *error)
+{
+    struct control *control = m->control;
+
+    unlink(path);
+    uv_pipe_init(&m->loop, &control->listener, 0);
+    control->listener.data = m;
+    mode_t old = umask(0077);
+    int err = uv_pipe_bind(&control->listener, path);
+    umask(old);
+    if (!err)
+        err = uv_listen((uv_stream_t *)&control->listener, 4, incoming);
+    if (err)
+        return error_set(error, err, "cannot listen on '%s': %s", path, uv_strerror(err));
+    control->path = must_strdup(path);
+    return 0;
+}
+
+static void connected(uv_connect_t *request, int status)
+{
+    struct client *c = request->data;
+
+    free(request);
+    if (status) {
+        dev_log(NULL, LOG_ERROR, "control socket: %s", uv_strerror(status));
+        drop(c);
+        return;
+    }
+    greet(c);
+}
+
+int control_start(struct machine *m, const char *address, struct error *error)
+{
+    struct options o;
+    bool server = true, on;
+
+    if (strncmp(address, "unix:", 5) == 0) {
+        address += 5;
+        server = false;
+    } else if (strncmp(address, "socket,", 7) == 0) {
+        address += 7;
+        server = false;
+    }
+    int err = options_parse(&o, address, "path", error);
+    if (err)
+        return err;
+    const char *path = options_take(&o, "path"), *text = options_take(&o, "server");
+    options_take(&o, "id");
+    options_take(&o, "wait");
+    options_take(&o, "nowait");
+    err = options_check_used(&o, "the control socket", error);
+    if (!err && text && (parse_bool(text, &on) || !path))
+        err = error_set(error, -EINVAL, "control socket '%s' makes no sense", address);
+    if (!err && !path)
+        err = error_set(error, -EINVAL, "the control socket needs a path");
+    server |= text && !err && on;
+    if (!m->control)
+        m->control = must_alloc(sizeof(*m->control));
+    if (!err && server) {
+        err = listen_on(m, path, error);
+    } else if (!err) {
+        uv_connect_t *request = must_alloc(sizeof(*request));
+        struct client *c = new_client(m);
+        request->data = c;
+        uv_pipe_connect(request, &c->pipe, path, connected);
+    }
+    options_free(&o);
+    return err;
+}
+
+void control_stop(struct machine *m)
+{
+    struct control *control = m->control;
+
+    if (!control)
+        return;
+    while (control->clients)
+        drop(control->clients);
+    if (control->path) {
+        uv_close((uv_handle_t *)&control->listener, NULL);
+        unlink(control->path);
+        free(control->path);
+    }
+    /* Let what was written go out, and the handles close. */
+    uv_run(&m->loop, UV_RUN_NOWAIT);
+    m->control = NULL;
+    free(control);
+}
+
+void control_event(struct machine *m, const char *name, json_t *data)
+{
+    struct timeval now;
+
+    gettimeofday(&now, NULL);
+    for (struct client *c = m->control ? m->control->clients : NULL; c; c = c->next) {
+        if (!c->ready)
+            continue;
+        json_t *event =
+            json_pack("{s:s, s:{s:I, s:I}}", "event", name, "timestamp", "seconds",
+                      (json_int_t)now.tv_sec, "microseconds", (json_int_t)now.tv_usec);
+        if (data)
+            json_object_set(event, "data", data);
+        send_json(c, event);
+    }
+    json_decref(data);
+}

@@ -1,0 +1,26 @@
+/*
+ * The control socket: JSON lines in the form of QEMU's machine protocol.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef DEVMODEL_CONTROL_H
+#define DEVMODEL_CONTROL_H
+
+#include <jansson.h>
+
+#include "machine.h"
+
+/*
+ * Listen on a path ("PATH", or "unix:PATH,server=on"), or connect ("unix:PATH", or a
+ * "socket,path=PATH,id=..." character device).
+ */
+int control_start(struct machine *m, const char *address, struct error *error);
+void control_stop(struct machine *m);
+/* Tell all clients; takes the data, which may be NULL. */
+void control_event(struct machine *m, const char *name, json_t *data);
+
+/* control_commands.c: the answer, or NULL with the error filled in. */
+json_t *control_execute(struct machine *m, const char *command, json_t *arguments,
+                        struct error *error);
+
+#endif
