@@ -11,7 +11,7 @@ struct cpu_arch_boot;
 /* One cache-aligned block per CPU; cpu/entry.S knows `self` and `stack_top` by offset. */
 struct percpu {
     struct percpu *self;   /* offset 0 */
-    struct vcpu *current;  /* offset 8: the vCPU that runs here, the idle one included */
+    struct vcpu *curr;     /* offset 8: the vCPU that runs here, the idle one included */
     uint64_t trap_scratch; /* offset 16 */
     unsigned int id;       /* 0 .. nr_cpus - 1 */
     uint32_t apic_id;

@@ -76,7 +76,10 @@ struct vcpu {
     struct timer singleshot_timer, periodic_timer, poll_timer;
     ns_t periodic_period;
 
-    bool initialised; /* has a register state */
+    bool initialised;     /* has a register state */
+    bool in_ioreq;        /* waits for a device model: a shutdown waits for it */
+    bool shutdown_parked; /* stopped for the domain's shutdown */
+    bool parked_dying;    /* will not run again */
 };
 
 struct domain {
@@ -95,7 +98,8 @@ struct domain {
     struct spinlock lock; /* guards shutdown_*, paused_by_tool, max_pages */
     bool paused_by_controller;
     int controller_pause_count;
-    bool is_shutting_down;
+    bool is_shutting_down; /* asked for */
+    bool is_shut_down;     /* and all vCPUs have stopped */
     uint8_t shutdown_code; /* SHUTDOWN_* */
     const char *crash_reason;
 
@@ -142,6 +146,11 @@ static inline void domain_get(struct domain *d)
     __atomic_add_fetch(&d->ref_count, 1, __ATOMIC_RELAXED);
 }
 
+/* The same without a reference, for accounting of frames that keep the domain. */
+struct domain *domain_peek(domid_t id);
+/* FRAME_DOMAIN frames came or went; a domain exists as long as it has frames. */
+void domain_adjust_pages(struct domain *d, int64_t frames);
+
 /* Stop it for good and free what it has. Blocks. -EINVAL for Dom0. */
 int domain_kill(struct domain *d);
 /* All vCPUs stop at the next entry; nested; domain_pause waits until none runs. A domain
@@ -158,6 +167,15 @@ void domain_resume(struct domain *d);
 /* Something is wrong with this guest: logged with state of the current vCPU if it is d's,
  * and SHUTDOWN_crash. Never for the hypervisor's own faults. */
 void domain_crash(struct domain *d, const char *why);
+
+/* On the way into the guest: stop here if the domain shuts down or dies. */
+void vcpu_check_stop(struct vcpu *v);
+/* Does vcpu_check_stop() have something to do? */
+static inline bool vcpu_should_stop(const struct vcpu *v)
+{
+    return READ_ONCE(v->domain->is_shutting_down) ||
+           READ_ONCE(v->domain->state) >= DOMAIN_DYING;
+}
 
 static inline bool domain_is_dying(const struct domain *d)
 {

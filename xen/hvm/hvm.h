@@ -142,8 +142,8 @@ struct hvm_vcpu {
     struct hvm_event
         inject; /* decided for the next entry; set by exits and by hvm_intr */
     bool nmi_pending;
-    bool fpu_used;
-    bool flush_tlb;          /* the guest's TLB entries go at the next entry */
+    unsigned int fpu_cpu; /* whose registers hold the state, if that is its fpu_owner */
+    bool flush_tlb;       /* the guest's TLB entries go at the next entry */
     uint32_t flush_gen_seen; /* of p2m.flush_gen, before the last entry */
     bool hlt;                /* in HLT: blocked until an interrupt is deliverable */
     bool init_pending, sipi_pending;
@@ -247,8 +247,16 @@ int hvm_vcpu_init(struct vcpu *v);
 void hvm_vcpu_destroy(struct vcpu *v);
 /* State after RESET or INIT: real mode, F000:FFF0. */
 void hvm_vcpu_reset_state(struct vcpu *v, uint16_t cs, uint16_t ip);
+/* State of the current vCPU to the console. */
+void hvm_dump_vcpu(struct vcpu *v);
 /* Body of a vCPU's thread: enters the guest and handles exits for ever. */
 __noreturn void hvm_vcpu_loop(struct vcpu *v);
+
+/* FPU registers of this CPU to and from v's save area (hvm/fpu.c). */
+void hvm_fpu_init(void);
+void hvm_fpu_save(struct vcpu *v);
+void hvm_fpu_restore(struct vcpu *v);
+size_t hvm_fpu_area_size(void); /* bytes */
 
 /* Queue an exception for the current vCPU with the double-fault rules (APM vol 2, 8.2.9).
  */

@@ -9,6 +9,7 @@
 enum {
 #define XEN_ERRNO(name, value) name = value,
 #include <xen/errno.h>
+    EINTR = 4, /* hypervisor only: a blocked vCPU has to unwind */
 };
 #endif
 

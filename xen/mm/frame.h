@@ -97,6 +97,10 @@ void frame_get_more(mfn_t m);
  */
 void frame_put(mfn_t m);
 
+/* A cleared page that domains may map (shared info, ioreq): FRAME_SHARED, owner d,
+ * count 1. NULL if none; the last frame_put() frees it. */
+void *frame_alloc_shared(struct domain *d);
+
 uint64_t frames_total(void); /* RAM that the hypervisor manages, in frames */
 uint64_t frames_free(void);
 
