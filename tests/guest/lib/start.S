@@ -23,9 +23,6 @@
 #define MB1_MAGIC 0x1badb002
 #define MB1_FLAGS 3
 
-    .section .multiboot, "a"
-    .balign 4
-    .long MB1_MAGIC, MB1_FLAGS, -(MB1_MAGIC + MB1_FLAGS)
 
 /* XEN_ELFNOTE_PHYS32_ENTRY; 8 bytes, as some loaders read the native word of an ELF64. */
     .section .note.Xen, "a", @note
@@ -34,7 +31,10 @@
     .asciz "Xen"
     .quad start32
 
-    .text
+/* First in the image; the entry right behind it, where cdboot.S expects it. */
+    .section .multiboot, "ax"
+    .balign 4
+    .long MB1_MAGIC, MB1_FLAGS, -(MB1_MAGIC + MB1_FLAGS)
     .code32
     .globl start32
 start32:
@@ -53,7 +53,9 @@ start32:
     movl %eax, %gs
     movl $boot_stack_top, %esp
     movl $long_start, %edi
+    jmp enter_long_mode
 
+    .text
 /* Shared by the first CPU and the others: switch to long mode and jump to *%edi. */
     .globl enter_long_mode
 enter_long_mode:
