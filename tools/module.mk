@@ -81,3 +81,14 @@ run: deps $(RUN_HYPERVISOR) $(DOM0_VMLINUZ) $(DOM0_INITRAMFS) $(if $(ISO),,$(INS
 # Dom0's own shell, to try things.
 shell: deps $(RUN_HYPERVISOR) $(DOM0_VMLINUZ) $(DOM0_INITRAMFS)
 	@tools/run --shell
+
+# --- Unit tests.
+TOOLS_TESTS := $(B)/tests/unit/test_tools_domain $(B)/tests/unit/test_tools_config
+UNIT_TESTS += $(TOOLS_TESTS)
+
+$(B)/tests/unit/test_tools_domain: tests/unit/tools/test_domain.c tools/lib/ram.c tools/lib/cpustate.c
+$(B)/tests/unit/test_tools_config: tests/unit/tools/test_config.c tools/lib/firmware.c \
+    $(addprefix tools/corbel/,config.c keys.c disknic.c)
+$(TOOLS_TESTS): $(wildcard tools/lib/*.h tools/corbel/*.h) | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	$(HOSTCC) $(TEST_CFLAGS) -o $@ $(filter %.c,$^) -lxlutil -lxenlight -lcmocka

@@ -48,7 +48,8 @@ int console_connect(const char *guest, struct failure *f)
         int err = -errno;
         if (fd >= 0)
             close(fd);
-        return fail(f, err, "cannot reach the console of %s: %s", guest, strerror(-err));
+        return fail_with(f, err, "cannot reach the console of %s: %s", guest,
+                         strerror(-err));
     }
     return fd;
 }
@@ -128,7 +129,7 @@ int command_console(int argc, char **argv)
     if (guestdir_find(argv[1], &s, &f))
         return complain(&f);
     if (!guest_alive(&s)) {
-        fail(&f, -ESRCH, "guest '%s' has ended: %s", s.name, s.reason);
+        fail_with(&f, -ESRCH, "guest '%s' has ended: %s", s.name, s.reason);
         return complain(&f);
     }
     int console = console_connect(s.name, &f);
@@ -152,7 +153,7 @@ int command_vnc(int argc, char **argv)
     if (guestdir_find(argv[1], &s, &f))
         return complain(&f);
     if (!s.vnc[0] || !guest_alive(&s)) {
-        fail(&f, -ENOENT, "guest '%s' has no screen on VNC", s.name);
+        fail_with(&f, -ENOENT, "guest '%s' has no screen on VNC", s.name);
         return complain(&f);
     }
     printf("%s\n", s.vnc);

@@ -27,7 +27,7 @@ static int ask(const char *who, const char *request)
     if (guestdir_find(who, &s, &f))
         return complain(&f);
     if (!guest_alive(&s)) {
-        fail(&f, -ESRCH, "guest '%s' has ended: %s", s.name, s.reason);
+        fail_with(&f, -ESRCH, "guest '%s' has ended: %s", s.name, s.reason);
         return complain(&f);
     }
     if (rpc_call(s.name, request, &answer, &f))
@@ -63,12 +63,12 @@ int command_shutdown(int argc, char **argv)
     if (guestdir_find(argv[argc - 1], &s, &f))
         return complain(&f);
     if (!guest_alive(&s)) {
-        fail(&f, -ESRCH, "guest '%s' has ended: %s", s.name, s.reason);
+        fail_with(&f, -ESRCH, "guest '%s' has ended: %s", s.name, s.reason);
         return complain(&f);
     }
     if (!s.device_model) {
-        fail(&f, -ENOTSUP, "guest '%s' has no device model and so no power button",
-             s.name);
+        fail_with(&f, -ENOTSUP, "guest '%s' has no device model and so no power button",
+                  s.name);
         return complain(&f);
     }
     if (model_command(s.name, "system_powerdown", BUTTON_MS, &f))
@@ -116,13 +116,13 @@ static int destroy_foreign(const char *number, struct failure *f)
     long domid = strtol(number, &end, 10);
 
     if (*end || end == number || domid <= 0)
-        return fail(f, -ENOENT, "there is no guest '%s'", number);
+        return fail_with(f, -ENOENT, "there is no guest '%s'", number);
     int err = hypervisor_open(&h, f);
     if (err)
         return err;
     err = domain_info(&h, (uint32_t)domid, &info);
     if (err)
-        fail(f, err, "there is no domain %ld", domid);
+        fail_with(f, err, "there is no domain %ld", domid);
     else
         err = domain_destroy(&h, (uint32_t)domid, f);
     hypervisor_close(&h);
@@ -144,7 +144,7 @@ int command_destroy(int argc, char **argv)
         return complain(&f);
     }
     if (s.phase == PHASE_ENDED) {
-        fail(&f, -ESRCH, "guest '%s' has ended: %s", s.name, s.reason);
+        fail_with(&f, -ESRCH, "guest '%s' has ended: %s", s.name, s.reason);
         return complain(&f);
     }
     if (!guest_alive(&s))
@@ -158,6 +158,6 @@ int command_destroy(int argc, char **argv)
             return 0;
         nanosleep(&moment, NULL);
     }
-    fail(&f, -ETIMEDOUT, "guest '%s' still ends; its log tells more", s.name);
+    fail_with(&f, -ETIMEDOUT, "guest '%s' still ends; its log tells more", s.name);
     return complain(&f);
 }

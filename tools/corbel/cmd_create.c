@@ -40,8 +40,8 @@ static int add_line(FILE *text, const char *argument, size_t key_bytes, const ch
     for (char *c = key; *c; c++)
         *c = *c == '-' ? '_' : *c;
     if (strchr(value, quote) || strchr(value, '\n'))
-        return fail(f, -EINVAL,
-                    "%s: a value cannot have both kinds of quotes or a newline", key);
+        return fail_with(
+            f, -EINVAL, "%s: a value cannot have both kinds of quotes or a newline", key);
     if (key_is_list(key))
         fprintf(text, "%s += [ %c%s%c ]\n", key, quote, value, quote);
     else
@@ -57,9 +57,9 @@ static int add_file(FILE *text, const char *path, struct failure *f)
     FILE *file = fopen(path, "re");
 
     if (!file || fstat(fileno(file), &st)) {
-        fail(f, -errno, "%s: %s", path, strerror(errno));
+        fail_with(f, -errno, "%s: %s", path, strerror(errno));
     } else if (!S_ISREG(st.st_mode) || st.st_size > CONFIG_MAX) {
-        fail(f, -EINVAL, "%s: this is no configuration", path);
+        fail_with(f, -EINVAL, "%s: this is no configuration", path);
     } else {
         while ((n = fread(buffer, 1, sizeof(buffer), file)))
             fwrite(buffer, 1, n, text);
@@ -81,17 +81,17 @@ static int add_argument(FILE *text, char **argv, int *i, const char **file,
         a = "--memory";
     if (!strncmp(a, "--", 2) && !equals) {
         if (!argv[*i + 1])
-            return fail(f, -EINVAL, "%s needs a value", a);
+            return fail_with(f, -EINVAL, "%s needs a value", a);
         return add_line(text, a + 2, strlen(a + 2), argv[++*i], f);
     }
     if (!strncmp(a, "--", 2))
         return add_line(text, a + 2, (size_t)(equals - a - 2), equals + 1, f);
     if (a[0] == '-')
-        return fail(f, -EINVAL, "there is no option '%s'", a);
+        return fail_with(f, -EINVAL, "there is no option '%s'", a);
     if (equals && !memchr(a, '/', (size_t)(equals - a)))
         return add_line(text, a, (size_t)(equals - a), equals + 1, f);
     if (*file)
-        return fail(f, -EINVAL, "two configuration files: %s and %s", *file, a);
+        return fail_with(f, -EINVAL, "two configuration files: %s and %s", *file, a);
     *file = a;
     return add_file(text, a, f);
 }
@@ -118,7 +118,7 @@ static int read_request(int argc, char **argv, struct request *r, struct failure
     FILE *text = open_memstream(&r->text, &r->bytes);
 
     if (!text)
-        return fail(f, -ENOMEM, "out of memory");
+        return fail_with(f, -ENOMEM, "out of memory");
     /* The file first, wherever it is named, so that arguments override it. */
     for (int pass = 0; pass < 2 && !err; pass++) {
         for (int i = 1; i < argc && !err; i++) {

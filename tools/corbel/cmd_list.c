@@ -56,12 +56,12 @@ int domain_rows(struct hypervisor *h, struct domain_row **rows, unsigned *count,
     *rows = NULL;
     while (!err && (got = xc_domain_getinfolist(h->xch, next, BATCH, info)) != 0) {
         if (got < 0) {
-            err = fail(f, -errno, "cannot list the domains: %s", strerror(errno));
+            err = fail_with(f, -errno, "cannot list the domains: %s", strerror(errno));
             break;
         }
         struct domain_row *more = realloc(*rows, (n + (unsigned)got) * sizeof(**rows));
         if (!more) {
-            err = fail(f, -ENOMEM, "out of memory");
+            err = fail_with(f, -ENOMEM, "out of memory");
             break;
         }
         *rows = more;
@@ -139,7 +139,7 @@ static int info_machine(struct hypervisor *h, struct failure *f)
     int version = xc_version(h->xch, XENVER_version, NULL);
 
     if (xc_physinfo(h->xch, &p))
-        return fail(f, -errno, "cannot ask the hypervisor: %s", strerror(errno));
+        return fail_with(f, -errno, "cannot ask the hypervisor: %s", strerror(errno));
     xc_version(h->xch, XENVER_extraversion, extra);
     xc_version(h->xch, XENVER_capabilities, caps);
     xc_version(h->xch, XENVER_commandline, line);

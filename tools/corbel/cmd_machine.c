@@ -18,8 +18,8 @@ static int show_ring(struct hypervisor *h, bool clear, struct failure *f)
     for (;;) {
         unsigned bytes = sizeof(part);
         if (xc_readconsolering(h->xch, part, &bytes, clear, 1, &index))
-            return fail(f, -errno, "cannot read the hypervisor's messages: %s",
-                        strerror(errno));
+            return fail_with(f, -errno, "cannot read the hypervisor's messages: %s",
+                             strerror(errno));
         if (bytes == 0)
             return 0;
         fwrite(part, 1, bytes, stdout);
@@ -51,7 +51,7 @@ int command_debug_keys(int argc, char **argv)
     if (hypervisor_open(&h, &f))
         return complain(&f);
     if (xc_send_debug_keys(h.xch, argv[1]))
-        fail(&f, -errno, "the hypervisor takes no keys: %s", strerror(errno));
+        fail_with(&f, -errno, "the hypervisor takes no keys: %s", strerror(errno));
     hypervisor_close(&h);
     return f.text[0] ? complain(&f) : 0;
 }

@@ -36,7 +36,8 @@ struct key {
 static int text_of(struct parse *p, const char *key, const char **value)
 {
     if (xlu_cfg_get_string(p->x, key, value, 1))
-        return fail(p->f, -EINVAL, "%s: '%s' takes one value, not a list", p->file, key);
+        return fail_with(p->f, -EINVAL, "%s: '%s' takes one value, not a list", p->file,
+                         key);
     return 0;
 }
 
@@ -49,7 +50,7 @@ static int copy_of(struct parse *p, const char *key, char **field)
         return err;
     free(*field);
     *field = strdup(value);
-    return *field ? 0 : fail(p->f, -ENOMEM, "out of memory");
+    return *field ? 0 : fail_with(p->f, -ENOMEM, "out of memory");
 }
 
 static int number_of(struct parse *p, const char *key, long low, long high, long *value)
@@ -63,8 +64,8 @@ static int number_of(struct parse *p, const char *key, long low, long high, long
     errno = 0;
     *value = strtol(text, &end, 0);
     if (errno || end == text || *end || *value < low || *value > high)
-        return fail(p->f, -EINVAL, "%s: %s=%s: a number from %ld to %ld is needed",
-                    p->file, key, text, low, high);
+        return fail_with(p->f, -EINVAL, "%s: %s=%s: a number from %ld to %ld is needed",
+                         p->file, key, text, low, high);
     return 0;
 }
 
@@ -82,7 +83,8 @@ static int bool_of(struct parse *p, const char *key, bool *value)
         }
     }
     return err ? err
-               : fail(p->f, -EINVAL, "%s: %s=%s: 0 or 1 is needed", p->file, key, text);
+               : fail_with(p->f, -EINVAL, "%s: %s=%s: 0 or 1 is needed", p->file, key,
+                           text);
 }
 
 static int take_name(struct parse *p, const char *key)
@@ -91,10 +93,11 @@ static int take_name(struct parse *p, const char *key)
     int err = text_of(p, key, &value);
 
     if (!err && !guest_name_valid(value))
-        err = fail(p->f, -EINVAL,
-                   "%s: name=%s: a name is 1 to %d letters, digits, '_', '.', '+', '-', "
-                   "not only digits, and starts with none of '.', '-'",
-                   p->file, value, GUEST_NAME_MAX);
+        err = fail_with(
+            p->f, -EINVAL,
+            "%s: name=%s: a name is 1 to %d letters, digits, '_', '.', '+', '-', "
+            "not only digits, and starts with none of '.', '-'",
+            p->file, value, GUEST_NAME_MAX);
     if (!err)
         strcpy(p->c->name, value);
     return err;
@@ -106,9 +109,9 @@ static int take_uuid(struct parse *p, const char *key)
     int err = text_of(p, key, &value);
 
     if (!err && uuid_parse(value, p->c->spec.uuid))
-        err = fail(p->f, -EINVAL,
-                   "%s: uuid=%s: it looks like 01234567-89ab-cdef-0123-456789abcdef",
-                   p->file, value);
+        err = fail_with(p->f, -EINVAL,
+                        "%s: uuid=%s: it looks like 01234567-89ab-cdef-0123-456789abcdef",
+                        p->file, value);
     return err;
 }
 
@@ -121,15 +124,17 @@ static int take_memory(struct parse *p, const char *key)
     if (err)
         return err;
     if (memory_parse(value, &bytes))
-        return fail(p->f, -EINVAL,
-                    "%s: %s=%s: it is a number of MiB, or one with M or G behind it",
-                    p->file, key, value);
+        return fail_with(p->f, -EINVAL,
+                         "%s: %s=%s: it is a number of MiB, or one with M or G behind it",
+                         p->file, key, value);
     if (bytes < DOMAIN_MIN_BYTES)
-        return fail(p->f, -EINVAL, "%s: %s=%s: a guest needs at least %llu MiB", p->file,
-                    key, value, (unsigned long long)(DOMAIN_MIN_BYTES >> 20));
+        return fail_with(p->f, -EINVAL, "%s: %s=%s: a guest needs at least %llu MiB",
+                         p->file, key, value,
+                         (unsigned long long)(DOMAIN_MIN_BYTES >> 20));
     if (!strcmp(key, "maxmem") && p->c->spec.ram_bytes && bytes != p->c->spec.ram_bytes)
-        return fail(p->f, -EINVAL,
-                    "%s: maxmem differs from memory; ballooning is not there", p->file);
+        return fail_with(p->f, -EINVAL,
+                         "%s: maxmem differs from memory; ballooning is not there",
+                         p->file);
     p->c->spec.ram_bytes = bytes;
     return 0;
 }
@@ -151,14 +156,16 @@ static int take_firmware(struct parse *p, const char *key)
     const char *path = err ? NULL : firmware_path(value);
 
     if (!err && !path)
-        return fail(p->f, -EINVAL, "%s: %s=%s: it is 'seabios' or the path of an image",
-                    p->file, key, value);
+        return fail_with(p->f, -EINVAL,
+                         "%s: %s=%s: it is 'seabios' or the path of an image", p->file,
+                         key, value);
     if (err)
         return err;
     free(p->c->firmware);
     p->c->firmware = realpath(path, NULL);
-    return p->c->firmware ? 0
-                          : fail(p->f, -errno, "firmware %s: %s", path, strerror(errno));
+    return p->c->firmware
+               ? 0
+               : fail_with(p->f, -errno, "firmware %s: %s", path, strerror(errno));
 }
 
 static int take_boot(struct parse *p, const char *key)
@@ -166,11 +173,11 @@ static int take_boot(struct parse *p, const char *key)
     int err = copy_of(p, key, &p->c->boot);
 
     if (!err && (!*p->c->boot || strspn(p->c->boot, "cdn") != strlen(p->c->boot)))
-        err =
-            fail(p->f, -EINVAL,
-                 "%s: boot=%s: letters are c (disk), d (CD-ROM), n (network), the first "
-                 "is tried first",
-                 p->file, p->c->boot);
+        err = fail_with(
+            p->f, -EINVAL,
+            "%s: boot=%s: letters are c (disk), d (CD-ROM), n (network), the first "
+            "is tried first",
+            p->file, p->c->boot);
     return err;
 }
 
@@ -186,7 +193,8 @@ static int take_vga(struct parse *p, const char *key)
     if (!err && !strcmp(p->c->vga, "stdvga"))
         p->c->vga[3] = 0;
     if (!err && strcmp(p->c->vga, "std") && strcmp(p->c->vga, "none"))
-        err = fail(p->f, -EINVAL, "%s: vga=%s: 'stdvga' or 'none'", p->file, p->c->vga);
+        err = fail_with(p->f, -EINVAL, "%s: vga=%s: 'stdvga' or 'none'", p->file,
+                        p->c->vga);
     return err;
 }
 
@@ -196,8 +204,8 @@ static int take_videoram(struct parse *p, const char *key)
     int err = number_of(p, key, 1, 256, &value);
 
     if (!err && (value & (value - 1)))
-        err = fail(p->f, -EINVAL, "%s: videoram=%ld: it is a power of two (MiB)", p->file,
-                   value);
+        err = fail_with(p->f, -EINVAL, "%s: videoram=%ld: it is a power of two (MiB)",
+                        p->file, value);
     if (!err)
         p->c->video_mib = (unsigned)value;
     return err;
@@ -247,8 +255,8 @@ static int take_on_end(struct parse *p, const char *key)
         }
     }
     return err ? err
-               : fail(p->f, -EINVAL, "%s: %s=%s: 'destroy', 'restart' or 'preserve'",
-                      p->file, key, value);
+               : fail_with(p->f, -EINVAL, "%s: %s=%s: 'destroy', 'restart' or 'preserve'",
+                           p->file, key, value);
 }
 
 static int take_cpus(struct parse *p, const char *key)
@@ -261,8 +269,9 @@ static int take_cpus(struct parse *p, const char *key)
     p->c->spec.any_cpu = !strcmp(value, "all");
     if (!p->c->spec.any_cpu &&
         cpu_list_parse(value, p->c->spec.cpus, sizeof(p->c->spec.cpus)))
-        return fail(p->f, -EINVAL, "%s: cpus=%s: a list such as 0-3,^2 of CPUs below %u",
-                    p->file, value, DOMAIN_MAX_CPUS);
+        return fail_with(p->f, -EINVAL,
+                         "%s: cpus=%s: a list such as 0-3,^2 of CPUs below %u", p->file,
+                         value, DOMAIN_MAX_CPUS);
     return 0;
 }
 
@@ -272,8 +281,8 @@ static int take_tsc_mode(struct parse *p, const char *key)
     int err = text_of(p, key, &value);
 
     if (!err && strcmp(value, "native") && strcmp(value, "default"))
-        err =
-            fail(p->f, -EINVAL, "%s: tsc_mode=%s: 'native' or 'default'", p->file, value);
+        err = fail_with(p->f, -EINVAL, "%s: tsc_mode=%s: 'native' or 'default'", p->file,
+                        value);
     if (!err)
         p->c->spec.native_tsc = !strcmp(value, "native");
     return err;
@@ -318,9 +327,9 @@ static int take_list(struct parse *p, const char *key,
     }
     for (int i = 0; i < n && !err; i++) {
         const char *item = xlu_cfg_get_listitem(list, i);
-        err = item
-                  ? each(p->c, item, p->f)
-                  : fail(p->f, -EINVAL, "%s: %s: item %d is not a text", p->file, key, i);
+        err = item ? each(p->c, item, p->f)
+                   : fail_with(p->f, -EINVAL, "%s: %s: item %d is not a text", p->file,
+                               key, i);
     }
     return err;
 }
@@ -346,11 +355,11 @@ static int add_model_arg(struct guest_config *c, const char *item, struct failur
         realloc(c->model_args, (c->model_arg_count + 1) * sizeof(*c->model_args));
 
     if (!args)
-        return fail(f, -ENOMEM, "out of memory");
+        return fail_with(f, -ENOMEM, "out of memory");
     c->model_args = args;
     args[c->model_arg_count] = strdup(item);
     if (!args[c->model_arg_count])
-        return fail(f, -ENOMEM, "out of memory");
+        return fail_with(f, -ENOMEM, "out of memory");
     c->model_arg_count++;
     return 0;
 }
@@ -430,8 +439,9 @@ static int check_key(const char *key, size_t bytes, unsigned line, void *opaque)
             near = &keys[i];
         }
     }
-    return fail(p->f, -EINVAL, "%s:%u: there is no key '%s'%s%s%s", p->file, line, name,
-                near ? "; did you mean '" : "", near ? near->name : "", near ? "'?" : "");
+    return fail_with(p->f, -EINVAL, "%s:%u: there is no key '%s'%s%s%s", p->file, line,
+                     name, near ? "; did you mean '" : "", near ? near->name : "",
+                     near ? "'?" : "");
 }
 
 static int take_keys(struct parse *p)
@@ -446,10 +456,10 @@ static int take_keys(struct parse *p)
         if (k->take)
             err = k->take(p, k->name);
         else if (err || !k->only || strcmp(value, k->only))
-            err = fail(p->f, -EINVAL, "%s: '%s'%s%s%s%s%s", p->file, k->name,
-                       k->only ? " can only be '" : " is not supported",
-                       k->only ? k->only : "", k->only ? "'" : "", k->instead ? "; " : "",
-                       k->instead ? k->instead : "");
+            err = fail_with(p->f, -EINVAL, "%s: '%s'%s%s%s%s%s", p->file, k->name,
+                            k->only ? " can only be '" : " is not supported",
+                            k->only ? k->only : "", k->only ? "'" : "",
+                            k->instead ? "; " : "", k->instead ? k->instead : "");
         if (err)
             return err;
     }
@@ -471,7 +481,7 @@ static int set_defaults(struct guest_config *c, struct failure *f)
     c->on_crash = END_DESTROY;
     c->on_watchdog = END_DESTROY;
     if (getrandom(c->spec.uuid, sizeof(c->spec.uuid), 0) != sizeof(c->spec.uuid))
-        return fail(f, -EIO, "no random numbers for a UUID");
+        return fail_with(f, -EIO, "no random numbers for a UUID");
     c->spec.uuid[6] =
         (c->spec.uuid[6] & 0x0f) | 0x40; /* RFC 4122: version 4, variant 1 */
     c->spec.uuid[8] = (c->spec.uuid[8] & 0x3f) | 0x80;
@@ -481,7 +491,7 @@ static int set_defaults(struct guest_config *c, struct failure *f)
     c->vga = strdup("std");
     c->vnc_listen = strdup("127.0.0.1");
     if (!c->firmware || !c->boot || !c->serial || !c->vga || !c->vnc_listen)
-        return fail(f, -ENOMEM, "out of memory");
+        return fail_with(f, -ENOMEM, "out of memory");
     return 0;
 }
 
@@ -497,7 +507,7 @@ static int check_whole(struct parse *p)
     c->spec.extra_bytes = (uint64_t)c->video_mib << 20;
     c->spec.firmware = c->firmware;
     if (access(c->firmware, R_OK))
-        return fail(p->f, -errno, "firmware %s: %s", c->firmware, strerror(errno));
+        return fail_with(p->f, -errno, "firmware %s: %s", c->firmware, strerror(errno));
     return disks_check(c, p->f);
 }
 
@@ -512,20 +522,20 @@ int config_parse(struct guest_config *c, const char *name, const char *text, siz
     if (err)
         goto out;
     if (bytes > INT_MAX || memchr(text, 0, bytes)) {
-        err = fail(f, -EINVAL, "%s: this is not a text", name);
+        err = fail_with(f, -EINVAL, "%s: this is not a text", name);
         goto out;
     }
     FILE *stream = open_memstream(&report, &report_bytes);
     if (!stream) {
-        err = fail(f, -ENOMEM, "out of memory");
+        err = fail_with(f, -ENOMEM, "out of memory");
         goto out;
     }
     XLU_Config *x = xlu_cfg_init(stream, name);
     if (!x)
-        err = fail(f, -ENOMEM, "out of memory");
+        err = fail_with(f, -ENOMEM, "out of memory");
     else if (xlu_cfg_readdata(x, text, (int)bytes)) {
         fflush(stream);
-        err = fail(f, -EINVAL, "%.*s", (int)strcspn(report, "\n"), report);
+        err = fail_with(f, -EINVAL, "%.*s", (int)strcspn(report, "\n"), report);
     }
     p.x = x;
     if (!err)

@@ -44,7 +44,7 @@ static int place_disk(struct disk_config *d, const char *vdev, const char *spec,
         d->index = (unsigned)(letter - 'a');
         return 0;
     }
-    return fail(
+    return fail_with(
         f, -EINVAL,
         "disk '%s': %s is no place for a disk; hda to hdd are IDE, vda to vdz virtio",
         spec, vdev);
@@ -54,14 +54,15 @@ static int keep_disk(struct guest_config *c, struct disk_config *d, const char *
                      struct failure *f)
 {
     if (c->disks == GUEST_DISKS)
-        return fail(f, -ENOSPC, "disk '%s': a guest has at most %d disks", spec,
-                    GUEST_DISKS);
+        return fail_with(f, -ENOSPC, "disk '%s': a guest has at most %d disks", spec,
+                         GUEST_DISKS);
     for (unsigned i = 0; i < c->disks; i++) {
         if (c->disk[i].bus == d->bus && c->disk[i].index == d->index)
-            return fail(f, -EEXIST, "disk '%s': another disk is in the same place", spec);
+            return fail_with(f, -EEXIST, "disk '%s': another disk is in the same place",
+                             spec);
     }
     if (d->cdrom && d->bus != DISK_IDE)
-        return fail(f, -EINVAL, "disk '%s': a CD-ROM can only be hda to hdd", spec);
+        return fail_with(f, -EINVAL, "disk '%s': a CD-ROM can only be hda to hdd", spec);
     c->disk[c->disks++] = *d;
     return 0;
 }
@@ -80,17 +81,17 @@ int disk_add(struct guest_config *c, const char *spec, struct failure *f)
         if (stream)
             fclose(stream);
         free(report);
-        return fail(f, -ENOMEM, "out of memory");
+        return fail_with(f, -ENOMEM, "out of memory");
     }
     libxl_device_disk_init(&parsed);
     if (xlu_disk_parse(x, 1, &spec, &parsed)) {
         fflush(stream);
-        err =
-            fail(f, -EINVAL, "disk '%s': %.*s", spec, (int)strcspn(report, "\n"), report);
+        err = fail_with(f, -EINVAL, "disk '%s': %.*s", spec, (int)strcspn(report, "\n"),
+                        report);
     } else if (parsed.format != LIBXL_DISK_FORMAT_RAW &&
                parsed.format != LIBXL_DISK_FORMAT_QCOW2 &&
                parsed.format != LIBXL_DISK_FORMAT_EMPTY) {
-        err = fail(f, -EINVAL, "disk '%s': the format must be raw or qcow2", spec);
+        err = fail_with(f, -EINVAL, "disk '%s': the format must be raw or qcow2", spec);
     } else {
         err = place_disk(&d, parsed.vdev, spec, f);
     }
@@ -100,9 +101,9 @@ int disk_add(struct guest_config *c, const char *spec, struct failure *f)
         d.path = strdup(parsed.pdev_path);
         d.format = strdup(parsed.format == LIBXL_DISK_FORMAT_QCOW2 ? "qcow2" : "raw");
         if (!d.path || !d.format)
-            err = fail(f, -ENOMEM, "out of memory");
+            err = fail_with(f, -ENOMEM, "out of memory");
     } else if (!err && !d.cdrom) {
-        err = fail(f, -EINVAL, "disk '%s': it names no file", spec);
+        err = fail_with(f, -EINVAL, "disk '%s': it names no file", spec);
     }
     if (!err)
         err = keep_disk(c, &d, spec, f);
@@ -126,12 +127,12 @@ int cdrom_add(struct guest_config *c, const char *path, struct failure *f)
     while (i < IDE_DRIVES && ide_drive(c, order[i]))
         i++;
     if (i == IDE_DRIVES)
-        return fail(f, -ENOSPC, "cdrom '%s': all four IDE drives are taken", path);
+        return fail_with(f, -ENOSPC, "cdrom '%s': all four IDE drives are taken", path);
     d.index = order[i];
     d.path = strdup(path);
     d.format = strdup("raw");
     int err = d.path && d.format ? keep_disk(c, &d, path, f)
-                                 : fail(f, -ENOMEM, "out of memory");
+                                 : fail_with(f, -ENOMEM, "out of memory");
     if (err) {
         free(d.path);
         free(d.format);
@@ -145,7 +146,7 @@ static int random_mac(struct nic_config *n, struct failure *f)
     uint8_t r[3];
 
     if (getrandom(r, sizeof(r), 0) != sizeof(r))
-        return fail(f, -EIO, "no random numbers for a MAC address");
+        return fail_with(f, -EIO, "no random numbers for a MAC address");
     snprintf(n->mac, sizeof(n->mac), "52:54:00:%02x:%02x:%02x", r[0], r[1], r[2]);
     return 0;
 }
@@ -158,34 +159,35 @@ static int nic_option(struct nic_config *n, const char *name, const char *value,
 
     if (!strcmp(name, "mac")) {
         if (strlen(value) >= sizeof(n->mac) || mac_parse(value, mac))
-            return fail(f, -EINVAL, "vif '%s': mac=%s is no address of one card", spec,
-                        value);
+            return fail_with(f, -EINVAL, "vif '%s': mac=%s is no address of one card",
+                             spec, value);
         strcpy(n->mac, value);
         return 0;
     }
     if (!strcmp(name, "type"))
         return !strcmp(value, "ioemu")
                    ? 0
-                   : fail(f, -EINVAL,
-                          "vif '%s': only type=ioemu, an emulated card, "
-                          "is there",
-                          spec);
+                   : fail_with(f, -EINVAL,
+                               "vif '%s': only type=ioemu, an emulated card, "
+                               "is there",
+                               spec);
     if (!strcmp(name, "net"))
         return !strcmp(value, "user")
                    ? 0
-                   : fail(f, -EINVAL, "vif '%s': net=user or bridge=NAME", spec);
+                   : fail_with(f, -EINVAL, "vif '%s': net=user or bridge=NAME", spec);
     if (!strcmp(name, "model")) {
         if (!strcmp(value, "virtio"))
             value = "virtio-net";
         if (strcmp(value, "e1000") && strcmp(value, "virtio-net"))
-            return fail(f, -EINVAL, "vif '%s': the model is e1000 or virtio-net", spec);
+            return fail_with(f, -EINVAL, "vif '%s': the model is e1000 or virtio-net",
+                             spec);
         field = &n->model;
     } else if (!strcmp(name, "bridge")) {
         field = &n->bridge;
     } else if (!strcmp(name, "hostfwd")) {
         field = &n->hostfwd;
     } else {
-        return fail(
+        return fail_with(
             f, -EINVAL,
             "vif '%s': no option '%s'; there are mac, bridge, net, model, hostfwd, "
             "type",
@@ -193,7 +195,7 @@ static int nic_option(struct nic_config *n, const char *name, const char *value,
     }
     free(*field);
     *field = strdup(value);
-    return *field ? 0 : fail(f, -ENOMEM, "out of memory");
+    return *field ? 0 : fail_with(f, -ENOMEM, "out of memory");
 }
 
 static int nic_options(struct nic_config *n, char *text, const char *spec,
@@ -207,15 +209,15 @@ static int nic_options(struct nic_config *n, char *text, const char *spec,
             item++;
         char *equals = strchr(item, '=');
         if (!equals)
-            return fail(f, -EINVAL, "vif '%s': '%s' lacks a value", spec, item);
+            return fail_with(f, -EINVAL, "vif '%s': '%s' lacks a value", spec, item);
         *equals = 0;
         int err = nic_option(n, item, equals + 1, spec, f);
         if (err)
             return err;
     }
     if (n->bridge && n->hostfwd)
-        return fail(f, -EINVAL, "vif '%s': hostfwd is for net=user, not for a bridge",
-                    spec);
+        return fail_with(f, -EINVAL,
+                         "vif '%s': hostfwd is for net=user, not for a bridge", spec);
     return 0;
 }
 
@@ -223,18 +225,18 @@ int nic_add(struct guest_config *c, const char *spec, struct failure *f)
 {
     struct nic_config n = {0};
     char *text = strdup(spec);
-    int err = text ? 0 : fail(f, -ENOMEM, "out of memory");
+    int err = text ? 0 : fail_with(f, -ENOMEM, "out of memory");
 
     if (!err && c->nics == GUEST_NICS)
-        err =
-            fail(f, -ENOSPC, "vif '%s': a guest has at most %d cards", spec, GUEST_NICS);
+        err = fail_with(f, -ENOSPC, "vif '%s': a guest has at most %d cards", spec,
+                        GUEST_NICS);
     if (!err)
         err = random_mac(&n, f);
     if (!err)
         err = nic_options(&n, text, spec, f);
     if (!err && !n.model) {
         n.model = strdup("e1000");
-        err = n.model ? 0 : fail(f, -ENOMEM, "out of memory");
+        err = n.model ? 0 : fail_with(f, -ENOMEM, "out of memory");
     }
     if (!err) {
         c->nic[c->nics++] = n;
@@ -256,18 +258,18 @@ int disks_check(struct guest_config *c, struct failure *f)
         if (!d->path)
             continue;
         if (stat(d->path, &st) || access(d->path, d->read_only ? R_OK : R_OK | W_OK))
-            return fail(f, -errno, "%s %s: %s", d->cdrom ? "cdrom" : "disk", d->path,
-                        strerror(errno));
+            return fail_with(f, -errno, "%s %s: %s", d->cdrom ? "cdrom" : "disk", d->path,
+                             strerror(errno));
         if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-            return fail(f, -EINVAL, "%s %s: neither a file nor a block device",
-                        d->cdrom ? "cdrom" : "disk", d->path);
+            return fail_with(f, -EINVAL, "%s %s: neither a file nor a block device",
+                             d->cdrom ? "cdrom" : "disk", d->path);
         if (S_ISREG(st.st_mode) && st.st_size == 0)
-            return fail(f, -EINVAL, "%s %s: the file is empty",
-                        d->cdrom ? "cdrom" : "disk", d->path);
+            return fail_with(f, -EINVAL, "%s %s: the file is empty",
+                             d->cdrom ? "cdrom" : "disk", d->path);
         /* The supervisor and the device model may be in another directory. */
         char *whole = realpath(d->path, NULL);
         if (!whole)
-            return fail(f, -errno, "%s: %s", d->path, strerror(errno));
+            return fail_with(f, -errno, "%s: %s", d->path, strerror(errno));
         free(d->path);
         d->path = whole;
     }

@@ -71,15 +71,15 @@ int guestdir_create(const char *name, struct failure *f)
     struct failure none = {0};
 
     if (mkdir(GUESTS_DIR, 0755) && errno != EEXIST)
-        return fail(f, -errno, "%s: %s", GUESTS_DIR, strerror(errno));
+        return fail_with(f, -errno, "%s: %s", GUESTS_DIR, strerror(errno));
     guest_path(path, name, NULL);
     if (mkdir(path, 0700) == 0)
         return 0;
     if (errno != EEXIST)
-        return fail(f, -errno, "%s: %s", path, strerror(errno));
+        return fail_with(f, -errno, "%s: %s", path, strerror(errno));
     if (guestdir_read_state(name, &old, &none) == 0 && guest_alive(&old))
-        return fail(f, -EEXIST, "a guest '%s' is there already (domain %lld)", name,
-                    (long long)old.domid);
+        return fail_with(f, -EEXIST, "a guest '%s' is there already (domain %lld)", name,
+                         (long long)old.domid);
     empty_directory(path);
     return 0;
 }
@@ -101,7 +101,7 @@ int guestdir_write_state(const struct guest_state *s, struct failure *f)
     json_decref(j);
     if (!err && rename(new, path))
         err = -errno;
-    return err ? fail(f, err, "cannot write %s: %s", path, strerror(-err)) : 0;
+    return err ? fail_with(f, err, "cannot write %s: %s", path, strerror(-err)) : 0;
 }
 
 static void copy_text(char *to, size_t room, const char *from)
@@ -118,10 +118,11 @@ int guestdir_read_state(const char *name, struct guest_state *s, struct failure 
     guest_path(path, name, "state.json");
     json_t *j = json_load_file(path, 0, &error);
     if (!j && access(path, F_OK))
-        return fail(f, -ENOENT,
-                    "there is no guest '%s'; 'corbel list' shows those there are", name);
+        return fail_with(f, -ENOENT,
+                         "there is no guest '%s'; 'corbel list' shows those there are",
+                         name);
     if (!j)
-        return fail(f, -EIO, "%s: %s", path, error.text);
+        return fail_with(f, -EIO, "%s: %s", path, error.text);
     copy_text(s->name, sizeof(s->name), name);
     copy_text(s->uuid, sizeof(s->uuid), json_string_value(json_object_get(j, "uuid")));
     s->phase = phase_of(json_string_value(json_object_get(j, "phase")));
@@ -161,8 +162,9 @@ int guestdir_list(struct guest_state **list, unsigned *count, struct failure *f)
     *list = NULL;
     *count = 0;
     if (!dir)
-        return errno == ENOENT ? 0
-                               : fail(f, -errno, "%s: %s", GUESTS_DIR, strerror(errno));
+        return errno == ENOENT
+                   ? 0
+                   : fail_with(f, -errno, "%s: %s", GUESTS_DIR, strerror(errno));
     while ((entry = readdir(dir))) {
         struct failure none = {0};
         if (!guest_name_valid(entry->d_name))
@@ -173,7 +175,7 @@ int guestdir_list(struct guest_state **list, unsigned *count, struct failure *f)
             if (!more) {
                 free(*list);
                 closedir(dir);
-                return fail(f, -ENOMEM, "out of memory");
+                return fail_with(f, -ENOMEM, "out of memory");
             }
             *list = more;
         }
@@ -195,7 +197,7 @@ int guestdir_find(const char *name_or_domid, struct guest_state *s, struct failu
 
     if (*end || end == name_or_domid) {
         if (!guest_name_valid(name_or_domid))
-            return fail(f, -EINVAL, "'%s' is no name of a guest", name_or_domid);
+            return fail_with(f, -EINVAL, "'%s' is no name of a guest", name_or_domid);
         return guestdir_read_state(name_or_domid, s, f);
     }
     int err = guestdir_list(&list, &count, f);
@@ -209,5 +211,5 @@ int guestdir_find(const char *name_or_domid, struct guest_state *s, struct failu
         }
     }
     free(list);
-    return err ? fail(f, err, "domain %ld is none of corbel's guests", domid) : 0;
+    return err ? fail_with(f, err, "domain %ld is none of corbel's guests", domid) : 0;
 }

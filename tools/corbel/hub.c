@@ -240,7 +240,7 @@ static int listen_on(struct hub *h, uv_pipe_t *pipe, const char *file, struct fa
     int err = uv_pipe_bind(pipe, path);
     if (!err)
         err = uv_listen((uv_stream_t *)pipe, 8, connected);
-    return err ? fail(f, err, "cannot listen on %s: %s", path, uv_strerror(err)) : 0;
+    return err ? fail_with(f, err, "cannot listen on %s: %s", path, uv_strerror(err)) : 0;
 }
 
 int hub_open(struct hub **hub, uv_loop_t *loop, const char *guest, struct failure *f)
@@ -249,7 +249,7 @@ int hub_open(struct hub **hub, uv_loop_t *loop, const char *guest, struct failur
     struct hub *h = calloc(1, sizeof(*h));
 
     if (!h)
-        return fail(f, -ENOMEM, "out of memory");
+        return fail_with(f, -ENOMEM, "out of memory");
     h->loop = loop;
     snprintf(h->guest, sizeof(h->guest), "%s", guest);
     guest_path(path, guest, "console.log");

@@ -70,7 +70,7 @@ int model_program(const struct guest_config *c, char *path, size_t room,
     if (wanted) {
         snprintf(path, room, "%s", wanted);
         if (access(path, X_OK))
-            return fail(f, -errno, "device model %s: %s", path, strerror(errno));
+            return fail_with(f, -errno, "device model %s: %s", path, strerror(errno));
         return 0;
     }
     ssize_t n = readlink("/proc/self/exe", path, room - sizeof(PROGRAM) - 1);
@@ -85,11 +85,11 @@ int model_program(const struct guest_config *c, char *path, size_t room,
         if (access(path, X_OK) == 0)
             return 0;
     }
-    return fail(f, -ENOENT,
-                "the device model " PROGRAM
-                " is in none of its places (%s); name it with "
-                "device_model=\"...\"",
-                LIBEXEC_DIR);
+    return fail_with(f, -ENOENT,
+                     "the device model " PROGRAM
+                     " is in none of its places (%s); name it with "
+                     "device_model=\"...\"",
+                     LIBEXEC_DIR);
 }
 
 /* Commas inside of a value are written twice. */
@@ -206,7 +206,7 @@ int model_args(const struct guest_config *c, const char *program, uint32_t domid
         args_add(a, "%s", c->model_args[i]);
     if (a->failed) {
         args_free(a);
-        return fail(f, -ENOMEM, "out of memory");
+        return fail_with(f, -ENOMEM, "out of memory");
     }
     return 0;
 }
@@ -248,17 +248,18 @@ static int exchange(int fd, const char *command, int64_t deadline, struct failur
     int n = snprintf(line, sizeof(line), "{\"execute\":\"%s\"}\n", command);
 
     if (write(fd, line, (size_t)n) != n)
-        return fail(f, -EPIPE, "the device model does not listen");
+        return fail_with(f, -EPIPE, "the device model does not listen");
     for (;;) {
         int err = read_line(fd, line, sizeof(line), deadline);
         if (err)
-            return fail(f, err, "the device model gives no answer to %s", command);
+            return fail_with(f, err, "the device model gives no answer to %s", command);
         json_t *j = json_loads(line, 0, NULL);
         json_t *error = json_object_get(j, "error");
         const char *why = json_string_value(json_object_get(error, "desc"));
         bool answered = json_object_get(j, "return") != NULL;
         if (error)
-            fail(f, -EIO, "the device model refused %s: %s", command, why ? why : "");
+            fail_with(f, -EIO, "the device model refused %s: %s", command,
+                      why ? why : "");
         json_decref(j);
         if (error)
             return -EIO;
@@ -278,8 +279,8 @@ int model_command(const char *name, const char *command, unsigned ms, struct fai
     memcpy(address.sun_path, path, sizeof(path));
     int err = 0;
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)))
-        err = fail(f, -errno, "cannot reach the device model: %s: %s", path,
-                   strerror(errno));
+        err = fail_with(f, -errno, "cannot reach the device model: %s: %s", path,
+                        strerror(errno));
     if (!err)
         err = exchange(fd, "qmp_capabilities", deadline, f);
     if (!err)

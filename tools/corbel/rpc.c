@@ -152,7 +152,7 @@ int rpc_open(struct rpc_server **server, uv_loop_t *loop, const char *guest,
     struct rpc_server *s = calloc(1, sizeof(*s));
 
     if (!s)
-        return fail(f, -ENOMEM, "out of memory");
+        return fail_with(f, -ENOMEM, "out of memory");
     *server = s;
     s->loop = loop;
     s->handler = handler;
@@ -164,7 +164,7 @@ int rpc_open(struct rpc_server **server, uv_loop_t *loop, const char *guest,
     int err = uv_pipe_bind(&s->listener, path);
     if (!err)
         err = uv_listen((uv_stream_t *)&s->listener, 8, connected);
-    return err ? fail(f, err, "cannot listen on %s: %s", path, uv_strerror(err)) : 0;
+    return err ? fail_with(f, err, "cannot listen on %s: %s", path, uv_strerror(err)) : 0;
 }
 
 void rpc_answer_waiters(struct rpc_server *s, json_t *answer)
@@ -209,8 +209,8 @@ int rpc_connect(const char *guest, struct failure *f)
         if (fd >= 0)
             close(fd);
         if (err == -ENOENT || err == -ECONNREFUSED)
-            return fail(f, err, "guest '%s' has no supervisor: it has ended", guest);
-        return fail(f, err, "%s: %s", path, strerror(-err));
+            return fail_with(f, err, "guest '%s' has no supervisor: it has ended", guest);
+        return fail_with(f, err, "%s: %s", path, strerror(-err));
     }
     return fd;
 }
@@ -221,7 +221,7 @@ int rpc_send(int fd, const char *request, struct failure *f)
     int n = snprintf(line, sizeof(line), "{\"do\":\"%s\"}\n", request);
 
     if (write(fd, line, (size_t)n) != n)
-        return fail(f, -errno, "cannot reach the supervisor: %s", strerror(errno));
+        return fail_with(f, -errno, "cannot reach the supervisor: %s", strerror(errno));
     return 0;
 }
 
@@ -236,17 +236,18 @@ int rpc_receive(int fd, json_t **answer, struct failure *f)
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0 || n + (size_t)got == sizeof(text))
-            return fail(f, -EPIPE, "the supervisor ended without an answer");
+            return fail_with(f, -EPIPE, "the supervisor ended without an answer");
         n += (size_t)got;
         if (text[n - 1] == '\n')
             break;
     }
     json_t *j = json_loadb(text, n, 0, &error);
     if (!j)
-        return fail(f, -EPROTO, "the supervisor's answer makes no sense: %s", error.text);
+        return fail_with(f, -EPROTO, "the supervisor's answer makes no sense: %s",
+                         error.text);
     if (!json_is_true(json_object_get(j, "ok"))) {
         const char *why = json_string_value(json_object_get(j, "error"));
-        fail(f, -EIO, "%s", why ? why : "the supervisor refused");
+        fail_with(f, -EIO, "%s", why ? why : "the supervisor refused");
         json_decref(j);
         return -EIO;
     }

@@ -160,9 +160,9 @@ static int choose_vnc_port(struct supervisor *s, struct failure *f)
             s->vnc_port = port;
     }
     if (!s->vnc_port)
-        return fail(f, -EADDRINUSE,
-                    "VNC: port %u on %s cannot be had (vnclisten, vncdisplay)", first,
-                    c->vnc_listen);
+        return fail_with(f, -EADDRINUSE,
+                         "VNC: port %u on %s cannot be had (vnclisten, vncdisplay)",
+                         first, c->vnc_listen);
     snprintf(s->state.vnc, sizeof(s->state.vnc), "%s:%u", c->vnc_listen, s->vnc_port);
     return 0;
 }
@@ -176,7 +176,7 @@ static int write_password(struct supervisor *s, struct failure *f)
     guest_path(path, s->c->name, "vnc-password");
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0 || dprintf(fd, "%s\n", s->c->vnc_password) < 0)
-        fail(f, -errno, "%s: %s", path, strerror(errno));
+        fail_with(f, -errno, "%s: %s", path, strerror(errno));
     if (fd >= 0)
         close(fd);
     return f->text[0] ? -EIO : 0;
@@ -246,8 +246,8 @@ static int spawn_model(struct supervisor *s, struct failure *f)
         close(log);
     args_free(&args);
     if (err)
-        return fail(f, err, "cannot start the device model %s: %s", program,
-                    uv_strerror(err));
+        return fail_with(f, err, "cannot start the device model %s: %s", program,
+                         uv_strerror(err));
     s->model = model;
     s->state.device_model = model->pid;
     return 0;
@@ -605,7 +605,7 @@ static int keep_config(const char *name, const char *text, struct failure *f)
     guest_path(path, name, "config");
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0 || dprintf(fd, "%s", text) < 0)
-        fail(f, -errno, "%s: %s", path, strerror(errno));
+        fail_with(f, -errno, "%s: %s", path, strerror(errno));
     if (fd >= 0)
         close(fd);
     return f->text[0] ? -EIO : 0;
@@ -626,8 +626,8 @@ static int await_report(int fd, struct failure *f)
     }
     text[n] = 0;
     if (n == 0)
-        return fail(f, -EIO, "the supervisor ended before the guest was there");
-    return text[0] == '+' ? 0 : fail(f, -EIO, "%s", text + 1);
+        return fail_with(f, -EIO, "the supervisor ended before the guest was there");
+    return text[0] == '+' ? 0 : fail_with(f, -EIO, "%s", text + 1);
 }
 
 int supervisor_start(const struct guest_config *c, const char *text, bool paused,
@@ -641,13 +641,13 @@ int supervisor_start(const struct guest_config *c, const char *text, bool paused
     if (err)
         return err;
     if (pipe2(fd, O_CLOEXEC))
-        return fail(f, -errno, "pipe: %s", strerror(errno));
+        return fail_with(f, -errno, "pipe: %s", strerror(errno));
     fflush(NULL);
     pid_t child = fork();
     if (child < 0) {
         close(fd[0]);
         close(fd[1]);
-        return fail(f, -errno, "fork: %s", strerror(errno));
+        return fail_with(f, -errno, "fork: %s", strerror(errno));
     }
     if (child == 0) {
         /* A session of its own, and no child of whoever started it. */

@@ -55,18 +55,19 @@ static int join_bridge(const char *name, const char *bridge)
 int tap_create(const char *name, const char *bridge, struct failure *f)
 {
     if (!if_nametoindex(bridge))
-        return fail(f, -ENODEV, "there is no bridge '%s'; ip link add %s type bridge",
-                    bridge, bridge);
+        return fail_with(f, -ENODEV,
+                         "there is no bridge '%s'; ip link add %s type bridge", bridge,
+                         bridge);
     int err = set_persistent(name, true);
     if (err)
-        return fail(f, err,
-                    "cannot make the interface %s: %s (is the module tun loaded?)", name,
-                    strerror(-err));
+        return fail_with(f, err,
+                         "cannot make the interface %s: %s (is the module tun loaded?)",
+                         name, strerror(-err));
     err = join_bridge(name, bridge);
     if (err) {
         tap_remove(name);
-        return fail(f, err, "cannot put %s on the bridge %s: %s", name, bridge,
-                    strerror(-err));
+        return fail_with(f, err, "cannot put %s on the bridge %s: %s", name, bridge,
+                         strerror(-err));
     }
     return 0;
 }

@@ -50,17 +50,19 @@ int hypervisor_open(struct hypervisor *h, struct failure *f)
         int err = errno;
         hypervisor_close(h);
         if (err == EACCES || err == EPERM)
-            return fail(f, -EACCES, "no permission to talk to the hypervisor; be root");
-        return fail(f, -ENOENT,
-                    "cannot talk to the hypervisor (%s); is this Dom0, and is the module "
-                    "xen-privcmd loaded?",
-                    strerror(err));
+            return fail_with(f, -EACCES,
+                             "no permission to talk to the hypervisor; be root");
+        return fail_with(
+            f, -ENOENT,
+            "cannot talk to the hypervisor (%s); is this Dom0, and is the module "
+            "xen-privcmd loaded?",
+            strerror(err));
     }
     h->fmem = xenforeignmemory_open(h->log, 0);
     if (!h->fmem) {
         int err = errno;
         hypervisor_close(h);
-        return fail(f, -err, "cannot map guests' memory: %s", strerror(err));
+        return fail_with(f, -err, "cannot map guests' memory: %s", strerror(err));
     }
     return 0;
 }
@@ -108,10 +110,10 @@ static int check_machine(struct hypervisor *h, struct failure *f)
     xc_physinfo_t info = {0};
 
     if (xc_physinfo(h->xch, &info))
-        return fail(f, -errno, "cannot ask the hypervisor what it can do: %s",
-                    strerror(errno));
+        return fail_with(f, -errno, "cannot ask the hypervisor what it can do: %s",
+                         strerror(errno));
     if ((info.capabilities & needed) != needed)
-        return fail(
+        return fail_with(
             f, -ENODEV,
             "the hypervisor cannot run HVM guests on this machine: virtualization or "
             "nested paging is missing, or off in its firmware");
@@ -139,9 +141,9 @@ int domain_create(struct hypervisor *h, const struct domain_spec *spec, uint32_t
     if (xc_domain_create(h->xch, domid, &config)) {
         err = errno;
         if (err == ENOMEM)
-            return fail(f, -err, "the hypervisor has no memory for another domain");
-        return fail(f, -err, "the hypervisor refused a domain with %u vCPUs: %s",
-                    spec->vcpus, strerror(err));
+            return fail_with(f, -err, "the hypervisor has no memory for another domain");
+        return fail_with(f, -err, "the hypervisor refused a domain with %u vCPUs: %s",
+                         spec->vcpus, strerror(err));
     }
     return 0;
 }
@@ -153,18 +155,20 @@ static int set_limits(struct hypervisor *h, const struct domain_spec *spec,
     uint64_t pool = spec->vcpus * POOL_PER_VCPU + (total >> 20) * POOL_PER_MIB;
 
     if (xc_domain_max_vcpus(h->xch, domid, spec->vcpus))
-        return fail(f, -errno, "cannot give the domain %u vCPUs: %s", spec->vcpus,
-                    strerror(errno));
+        return fail_with(f, -errno, "cannot give the domain %u vCPUs: %s", spec->vcpus,
+                         strerror(errno));
     if (xc_domain_setmaxmem(h->xch, domid, total >> 10))
-        return fail(f, -errno, "cannot limit the domain's memory: %s", strerror(errno));
+        return fail_with(f, -errno, "cannot limit the domain's memory: %s",
+                         strerror(errno));
     /* Where page tables come from the common pool there is nothing to set. */
     if (xc_set_paging_mempool_size(h->xch, domid, pool) && errno != EOPNOTSUPP &&
         errno != ENOSYS)
-        return fail(f, -errno,
-                    "cannot set aside %llu KiB for the guest's page tables: %s (%llu MiB "
-                    "are free)",
-                    (unsigned long long)(pool >> 10), strerror(errno),
-                    (unsigned long long)free_mib(h));
+        return fail_with(
+            f, -errno,
+            "cannot set aside %llu KiB for the guest's page tables: %s (%llu MiB "
+            "are free)",
+            (unsigned long long)(pool >> 10), strerror(errno),
+            (unsigned long long)free_mib(h));
     return 0;
 }
 
@@ -196,18 +200,19 @@ static int populate(struct hypervisor *h, uint32_t domid, uint64_t first, uint64
             extents = BATCH;
         int done = populate_batch(h, domid, first, order, (unsigned)extents);
         if (done < 0 && done != -ENOMEM)
-            return fail(f, done, "the hypervisor refused memory at %#llx: %s",
-                        (unsigned long long)first << PAGE_SHIFT, strerror(-done));
+            return fail_with(f, done, "the hypervisor refused memory at %#llx: %s",
+                             (unsigned long long)first << PAGE_SHIFT, strerror(-done));
         if (done > 0) {
             first += (uint64_t)done << order;
             continue;
         }
         if (order == 0)
-            return fail(f, -ENOMEM,
-                        "not enough memory: the hypervisor has %llu MiB left and the "
-                        "guest still lacks %llu MiB",
-                        (unsigned long long)free_mib(h),
-                        (unsigned long long)((end - first) >> (20 - PAGE_SHIFT)));
+            return fail_with(
+                f, -ENOMEM,
+                "not enough memory: the hypervisor has %llu MiB left and the "
+                "guest still lacks %llu MiB",
+                (unsigned long long)free_mib(h),
+                (unsigned long long)((end - first) >> (20 - PAGE_SHIFT)));
         limit = order > 9 ? 9 : 0; /* no run of that size is free any more */
     }
     return 0;
@@ -222,10 +227,11 @@ static int build_ram(struct hypervisor *h, const struct domain_spec *spec, uint3
     uint64_t need = (spec->ram_bytes >> 20) + 1, have = free_mib(h);
 
     if (have && have < need)
-        return fail(f, -ENOMEM,
-                    "not enough memory: the guest asks for %llu MiB, the hypervisor has "
-                    "%llu MiB free",
-                    (unsigned long long)(need - 1), (unsigned long long)have);
+        return fail_with(
+            f, -ENOMEM,
+            "not enough memory: the guest asks for %llu MiB, the hypervisor has "
+            "%llu MiB free",
+            (unsigned long long)(need - 1), (unsigned long long)have);
     for (unsigned i = 0; i < n; i++) {
         int err = populate(h, domid, range[i].first, range[i].end, f);
         if (err)
@@ -238,7 +244,8 @@ static int build_ram(struct hypervisor *h, const struct domain_spec *spec, uint3
     map[n].size = LAYOUT_SPECIAL_PAGES * PAGE_BYTES;
     map[n].type = E820_RESERVED;
     if (xc_domain_set_memory_map(h->xch, domid, map, n + 1))
-        return fail(f, -errno, "cannot set the guest's memory map: %s", strerror(errno));
+        return fail_with(f, -errno, "cannot set the guest's memory map: %s",
+                         strerror(errno));
     return 0;
 }
 
@@ -250,15 +257,15 @@ static int copy_to_guest(struct hypervisor *h, uint32_t domid, uint64_t gpa,
     xen_pfn_t *frame = calloc(pages, sizeof(*frame));
 
     if (!frame)
-        return fail(f, -ENOMEM, "out of memory");
+        return fail_with(f, -ENOMEM, "out of memory");
     for (size_t i = 0; i < pages; i++)
         frame[i] = (gpa >> PAGE_SHIFT) + i;
     void *at =
         xenforeignmemory_map(h->fmem, domid, PROT_READ | PROT_WRITE, pages, frame, NULL);
     free(frame);
     if (!at)
-        return fail(f, -errno, "cannot map the guest's memory at %#llx: %s",
-                    (unsigned long long)gpa, strerror(errno));
+        return fail_with(f, -errno, "cannot map the guest's memory at %#llx: %s",
+                         (unsigned long long)gpa, strerror(errno));
     memcpy(at, data, bytes);
     xenforeignmemory_unmap(h->fmem, at, pages);
     return 0;
@@ -299,7 +306,7 @@ static int build_ident_pt(struct hypervisor *h, uint32_t domid, struct failure *
     if (!err)
         err = copy_to_guest(h, domid, LAYOUT_IDENT_PT, entry, sizeof(entry), f);
     if (!err && xc_hvm_param_set(h->xch, domid, HVM_PARAM_IDENT_PT, LAYOUT_IDENT_PT))
-        err = fail(f, -errno, "HVM_PARAM_IDENT_PT: %s", strerror(errno));
+        err = fail_with(f, -errno, "HVM_PARAM_IDENT_PT: %s", strerror(errno));
     return err;
 }
 
@@ -311,11 +318,13 @@ static int set_board(struct hypervisor *h, const struct domain_spec *spec, uint3
     if (!xc_hvm_param_set(h->xch, domid, HVM_PARAM_ACPI_IOPORTS_LOCATION, board))
         return 0;
     if (errno != EINVAL)
-        return fail(f, -errno, "HVM_PARAM_ACPI_IOPORTS_LOCATION: %s", strerror(errno));
+        return fail_with(f, -errno, "HVM_PARAM_ACPI_IOPORTS_LOCATION: %s",
+                         strerror(errno));
     /* Stock Xen: the native board is Corbel's; the nearest is its newer port layout. */
     if (xc_hvm_param_set(h->xch, domid, HVM_PARAM_ACPI_IOPORTS_LOCATION,
                          LAYOUT_BOARD_XEN))
-        return fail(f, -errno, "HVM_PARAM_ACPI_IOPORTS_LOCATION: %s", strerror(errno));
+        return fail_with(f, -errno, "HVM_PARAM_ACPI_IOPORTS_LOCATION: %s",
+                         strerror(errno));
     return build_ident_pt(h, domid, f);
 }
 
@@ -341,7 +350,7 @@ static int set_params(struct hypervisor *h, const struct domain_spec *spec,
     for (unsigned i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
         if (params[i].wanted &&
             xc_hvm_param_set(h->xch, domid, params[i].param, params[i].value))
-            return fail(f, -errno, "%s: %s", params[i].name, strerror(errno));
+            return fail_with(f, -errno, "%s: %s", params[i].name, strerror(errno));
     }
     return set_board(h, spec, domid, f);
 }
@@ -353,10 +362,11 @@ static int set_affinity(struct hypervisor *h, const struct domain_spec *spec,
         return 0;
     int bytes = xc_get_cpumap_size(h->xch);
     if (bytes <= 0)
-        return fail(f, -EIO, "cannot learn how many CPUs there are: %s", strerror(errno));
+        return fail_with(f, -EIO, "cannot learn how many CPUs there are: %s",
+                         strerror(errno));
     uint8_t *map = calloc(1, (size_t)bytes + sizeof(spec->cpus));
     if (!map)
-        return fail(f, -ENOMEM, "out of memory");
+        return fail_with(f, -ENOMEM, "out of memory");
     memcpy(map, spec->cpus,
            (size_t)bytes < sizeof(spec->cpus) ? (size_t)bytes : sizeof(spec->cpus));
     int err = 0;
@@ -366,8 +376,9 @@ static int set_affinity(struct hypervisor *h, const struct domain_spec *spec,
         memcpy(hard, map,
                (size_t)bytes < sizeof(spec->cpus) ? (size_t)bytes : sizeof(spec->cpus));
         if (xc_vcpu_setaffinity(h->xch, domid, (int)v, hard, NULL, XEN_VCPUAFFINITY_HARD))
-            err = fail(f, -errno, "none of the CPUs that 'cpus' names can be used: %s",
-                       strerror(errno));
+            err =
+                fail_with(f, -errno, "none of the CPUs that 'cpus' names can be used: %s",
+                          strerror(errno));
     }
     free(map);
     return err;
@@ -379,12 +390,12 @@ static int set_policy(struct hypervisor *h, const struct domain_spec *spec,
     if (xc_cpuid_apply_policy(h->xch, domid, false, NULL, 0, true, false, false, NULL,
                               NULL) &&
         errno != EOPNOTSUPP && errno != ENOSYS)
-        return fail(f, -errno, "cannot set the guest's CPU features: %s",
-                    strerror(errno));
+        return fail_with(f, -errno, "cannot set the guest's CPU features: %s",
+                         strerror(errno));
     if (spec->native_tsc &&
         xc_domain_set_tsc_info(h->xch, domid, TSC_MODE_NATIVE, 0, 0, 0) &&
         errno != EOPNOTSUPP && errno != ENOSYS)
-        return fail(f, -errno, "cannot choose the native TSC: %s", strerror(errno));
+        return fail_with(f, -errno, "cannot choose the native TSC: %s", strerror(errno));
     return 0;
 }
 
@@ -402,10 +413,10 @@ static int reset_first_vcpu(struct hypervisor *h, uint32_t domid, struct failure
     header.cpuid = eax;
     int bytes = cpustate_reset(&header, stream, sizeof(stream));
     if (bytes < 0)
-        return fail(f, bytes, "the CPU state does not fit into its buffer");
+        return fail_with(f, bytes, "the CPU state does not fit into its buffer");
     if (xc_domain_hvm_setcontext(h->xch, domid, stream, (uint32_t)bytes))
-        return fail(f, -errno, "cannot put the first vCPU at its reset vector: %s",
-                    strerror(errno));
+        return fail_with(f, -errno, "cannot put the first vCPU at its reset vector: %s",
+                         strerror(errno));
     return 0;
 }
 
@@ -433,6 +444,7 @@ int domain_destroy(struct hypervisor *h, uint32_t domid, struct failure *f)
 {
     /* Long work comes back as -ERESTART or EAGAIN; libxenctrl repeats the call. */
     if (xc_domain_destroy(h->xch, domid) && errno != ESRCH)
-        return fail(f, -errno, "cannot destroy domain %u: %s", domid, strerror(errno));
+        return fail_with(f, -errno, "cannot destroy domain %u: %s", domid,
+                         strerror(errno));
     return 0;
 }

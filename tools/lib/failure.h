@@ -17,7 +17,7 @@ struct failure {
 
 /* Store the message and return `err` (a negative errno).  The first message stays. */
 static inline int __attribute__((format(printf, 3, 4)))
-fail(struct failure *f, int err, const char *format, ...)
+fail_with(struct failure *f, int err, const char *format, ...)
 {
     va_list args;
 

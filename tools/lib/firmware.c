@@ -51,30 +51,30 @@ int firmware_load(const char *path, struct firmware *rom, struct failure *f)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
-        return fail(f, -errno, "firmware %s: %s", path, strerror(errno));
+        return fail_with(f, -errno, "firmware %s: %s", path, strerror(errno));
     int err = fstat(fd, &st) ? -errno : 0;
     if (err) {
-        fail(f, err, "firmware %s: %s", path, strerror(-err));
+        fail_with(f, err, "firmware %s: %s", path, strerror(-err));
         goto out;
     }
     if (!S_ISREG(st.st_mode) || st.st_size == 0 || st.st_size % ROM_GRAIN ||
         st.st_size > LAYOUT_ROM_MAX) {
-        err =
-            fail(f, -EINVAL,
-                 "firmware %s: %lld bytes; an image is a file of a multiple of 4 KiB, at "
-                 "most %u KiB",
-                 path, (long long)st.st_size, LAYOUT_ROM_MAX >> 10);
+        err = fail_with(
+            f, -EINVAL,
+            "firmware %s: %lld bytes; an image is a file of a multiple of 4 KiB, at "
+            "most %u KiB",
+            path, (long long)st.st_size, LAYOUT_ROM_MAX >> 10);
         goto out;
     }
     rom->bytes = (size_t)st.st_size;
     rom->data = malloc(rom->bytes);
     if (!rom->data) {
-        err = fail(f, -ENOMEM, "out of memory");
+        err = fail_with(f, -ENOMEM, "out of memory");
         goto out;
     }
     err = read_all(fd, rom->data, rom->bytes);
     if (err) {
-        fail(f, err, "firmware %s: %s", path, strerror(-err));
+        fail_with(f, err, "firmware %s: %s", path, strerror(-err));
         firmware_free(rom);
     }
 out:

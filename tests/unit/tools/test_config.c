@@ -149,7 +149,7 @@ static void wrong_keys_are_named(void **state)
 
 static void wrong_values_are_named(void **state)
 {
-    refused("memory=abc\n", "abc", "MiB");
+    refused("memory='abc'\n", "abc", "MiB");
     refused("memory=1\n", "at least", NULL);
     refused("memory=64\nmaxmem=128\n", "maxmem", NULL);
     refused("vcpus=0\n", "vcpus", "1 to");
@@ -165,7 +165,7 @@ static void wrong_values_are_named(void **state)
     refused("vga='qxl'\n", "qxl", NULL);
     refused("videoram=3\n", "videoram", NULL);
     refused("on_crash='explode'\n", "on_crash", "preserve");
-    refused("hpet=maybe\n", "hpet", NULL);
+    refused("hpet='maybe'\n", "hpet", NULL);
     refused("tsc_mode='x'\n", "tsc_mode", NULL);
     refused("firmware='/no/such/file'\n", "/no/such/file", "No such file");
     refused("firmware='uefi'\n", "seabios", NULL);
