@@ -1,0 +1,49 @@
+# The hypervisor: an ELF64 linked high, and the same as ELF32 for Multiboot 1 loaders.
+# SPDX-License-Identifier: GPL-2.0-or-later
+DEPS += libxen-dev binutils
+
+XEN_OUT := $(B)/xen
+XEN_SOURCES := $(wildcard xen/*.c xen/*/*.c xen/*/*/*.c xen/*/*.S xen/*/*/*.S)
+XEN_OBJS := $(patsubst %,$(B)/%.o,$(XEN_SOURCES))
+XEN_CFLAGS := -std=gnu11 -O2 -g $(WARN) -ffreestanding -fno-pic -fno-pie -m64 -mcmodel=kernel \
+    -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
+    -fcf-protection=none -fno-strict-aliasing -fno-common -fno-delete-null-pointer-checks \
+    -fno-tree-loop-distribute-patterns -ffunction-sections -fdata-sections \
+    -D__XEN_TOOLS__ -Ixen -I$(XEN_OUT)
+XEN_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
+    -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -Wl,--gc-sections -Wl,-T,$(XEN_OUT)/xen.lds
+
+# Until all parts are in the tree: what is missing only warns.
+XEN_LDEXTRA ?= -Wl,--warn-unresolved-symbols
+
+XEN_IMAGE := $(XEN_OUT)/corbel
+TARGETS += $(XEN_IMAGE) $(XEN_IMAGE).elf32
+
+.PHONY: xen
+xen: $(XEN_IMAGE) $(XEN_IMAGE).elf32
+
+$(XEN_OUT)/%.c.o: xen/%.c
+	@mkdir -p $(@D)
+	$(HOSTCC) $(XEN_CFLAGS) -MMD -MP -c -o $@ $<
+$(XEN_OUT)/%.S.o: xen/%.S
+	@mkdir -p $(@D)
+	$(HOSTCC) $(XEN_CFLAGS) -D__ASSEMBLY__ -MMD -MP -c -o $@ $<
+$(XEN_OUT)/xen.lds: xen/xen.lds.S
+	@mkdir -p $(@D)
+	$(HOSTCC) $(XEN_CFLAGS) -D__ASSEMBLY__ -E -P -MMD -MT $@ -o $@ $<
+
+# Two links: the first tells the addresses of the functions, from which the table for messages
+# is made; it lies behind the text, so it does not move what it names.
+$(XEN_OUT)/symbols0.o: xen/lib/mksymbols
+	@mkdir -p $(@D)
+	xen/lib/mksymbols </dev/null | $(HOSTCC) -m64 -c -x assembler -o $@ -
+$(XEN_OUT)/corbel.pass1: $(XEN_OBJS) $(XEN_OUT)/symbols0.o $(XEN_OUT)/xen.lds
+	$(HOSTCC) $(XEN_LDFLAGS) $(XEN_LDEXTRA) -o $@ $(filter %.o,$^)
+$(XEN_OUT)/symbols1.o: $(XEN_OUT)/corbel.pass1 xen/lib/mksymbols
+	nm -n $< | xen/lib/mksymbols | $(HOSTCC) -m64 -c -x assembler -o $@ -
+$(XEN_IMAGE): $(XEN_OBJS) $(XEN_OUT)/symbols1.o $(XEN_OUT)/xen.lds
+	$(HOSTCC) $(XEN_LDFLAGS) $(XEN_LDEXTRA) -o $@ $(filter %.o,$^)
+$(XEN_IMAGE).elf32: $(XEN_IMAGE)
+	objcopy -S -O elf32-i386 $< $@
+
+-include $(XEN_OBJS:.o=.d) $(XEN_OUT)/xen.lds.d
