@@ -87,6 +87,14 @@ void free_pages(void *p, unsigned int order);
 mfn_t frame_alloc_domain(struct domain *d, unsigned int order,
                          unsigned int max_maddr_bits);
 
+/* The same for exactly these frames, 2^order of them, naturally aligned, all free now;
+ * for Dom0's identity-mapped RAM. d == NULL: for the hypervisor. -EBUSY if one is not
+ * free, -ENOMEM if the allowance is short. Not cleared. */
+int frame_claim(struct domain *d, mfn_t m, unsigned int order);
+/* The first run of free frames at or above `from`: false if there is none. Both in
+ * frames; for Dom0's memory map. */
+bool frame_next_free(uint64_t from, uint64_t *start, uint64_t *count);
+
 /* Take a reference on a frame if it is owned by d and not being freed. Lock free. */
 bool frame_get(mfn_t m, const struct domain *d);
 /* The same for a frame of any domain, or a shared one. */
