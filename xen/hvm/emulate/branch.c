@@ -154,7 +154,7 @@ static int gate_check(struct emul_ctxt *c, uint8_t vector)
         return gate_fault(c, X_GP, vector);
     if (!(c->cr0 & CR0_PE))
         return EMUL_OKAY;
-    rc = mem_read(c, lm ? lin : (uint32_t)lin, 8, EMUL_ACC_SYSTEM, &gate);
+    rc = mem_read(c, system_linear(c, lin), 8, EMUL_ACC_SYSTEM, &gate);
     if (rc != EMUL_OKAY)
         return rc;
     type = gate >> 40 & 0x1f;

@@ -234,12 +234,6 @@ int op_ret_far(struct emul_ctxt *c)
         return rc;
     r.outer = (r.cs & 3) > c->cpl;
     if (r.outer) {
-        rc = stack_pop(c, &sp, n, &r.sp);
-        if (rc == EMUL_OKAY)
-            rc = stack_pop(c, &sp, n, &v);
-        if (rc != EMUL_OKAY)
-            return rc;
-        r.ss = v;
         rc = return_ss_check(c, &r);
         if (rc != EMUL_OKAY)
             return rc;

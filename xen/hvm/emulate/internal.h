@@ -189,6 +189,12 @@ int emul_linear(struct emul_ctxt *c, unsigned int seg, uint64_t off, unsigned in
 int ea_linear(struct emul_ctxt *c, unsigned int bytes, unsigned int access,
               uint64_t *lin);
 
+/* Address within a descriptor table or the TSS: 32 bits wide unless in long mode. */
+static inline uint64_t system_linear(const struct emul_ctxt *c, uint64_t lin)
+{
+    return c->efer & EFER_LMA ? lin : (uint32_t)lin;
+}
+
 /* Little-endian integers of up to 8 bytes. */
 int mem_read(struct emul_ctxt *c, uint64_t lin, unsigned int bytes, unsigned int access,
              uint64_t *val);

@@ -108,8 +108,8 @@ int ea_linear(struct emul_ctxt *c, unsigned int bytes, unsigned int access, uint
  * own.  Returns the bytes below the border. */
 static unsigned int below_4g(struct emul_ctxt *c, uint64_t lin, unsigned int bytes)
 {
-    if (likely(mode64(c) || lin + bytes <= 1ull << 32))
-        return bytes;
+    if (likely(mode64(c) || lin + bytes <= 1ull << 32 || lin >> 32))
+        return bytes; /* above 4 GiB are descriptor tables only, in long mode */
     return (1ull << 32) - lin;
 }
 

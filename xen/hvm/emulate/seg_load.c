@@ -6,11 +6,6 @@
  */
 #include "hvm/emulate/internal.h"
 
-static uint64_t system_linear(const struct emul_ctxt *c, uint64_t lin)
-{
-    return c->efer & EFER_LMA ? lin : (uint32_t)lin;
-}
-
 /* Address of a selector's descriptor; false if it is outside of its table. */
 static bool desc_linear(struct emul_ctxt *c, uint16_t sel, unsigned int bytes,
                         uint64_t *lin)

@@ -113,8 +113,8 @@ int op_shift_cl(struct emul_ctxt *c)
     return shift_rm(c, c->regs->rcx & 0xff);
 }
 
-/* 0F A4, A5, AC, AD: with a 16-bit operand and a count above 16 the result is undefined;
- * processors shift dst:src:dst. */
+/* 0F A4, A5, AC, AD: with a 16-bit operand and a count above 16 the result is undefined; as
+ * AMD's processors do, zeroes follow the source. */
 int op_shld(struct emul_ctxt *c)
 {
     unsigned int n = c->i.opsize, bits = 8 * n;
@@ -127,18 +127,16 @@ int op_shld(struct emul_ctxt *c)
         return rc;
     if (k == 0)
         return rmw_end(c, n, lin, v, v);
-    if (n == 2) {
-        uint64_t w = right ? v << 32 | src << 16 | v : v << 32 | src << 16 | v;
+    if (n == 2 && right) {
+        uint64_t w = src << 16 | v;
 
-        if (right) {
-            r = w & 0xffffffff;
-            r |= v << 32;
-            cf = r >> (k - 1) & 1;
-            r = r >> k & 0xffff;
-        } else {
-            cf = w >> (48 - k) & 1;
-            r = w << k >> 32 & 0xffff;
-        }
+        cf = w >> (k - 1) & 1;
+        r = w >> k;
+    } else if (n == 2) {
+        uint64_t w = v << 32 | src << 16;
+
+        cf = w >> (48 - k) & 1;
+        r = w << k >> 32;
     } else if (right) {
         cf = v >> (k - 1) & 1;
         r = v >> k | src << (bits - k);
@@ -505,9 +503,7 @@ int op_rorx(struct emul_ctxt *c)
 {
     unsigned int n, k;
     uint64_t v;
-    int rc = c->i.pp != 3 || c->i.vvvv != (mode64(c) ? 15 : 7)
-                 ? ud(c)
-                 : bmi_begin(c, EMUL_F_BMI2);
+    int rc = c->i.pp != 3 || c->i.vvvv ? ud(c) : bmi_begin(c, EMUL_F_BMI2);
 
     if (rc != EMUL_OKAY)
         return rc;

@@ -43,7 +43,7 @@ int vec_check(struct emul_ctxt *c, enum emul_vec_kind kind)
 /* VEX.vvvv must be 1111b where it names no operand. */
 static bool no_vvvv(const struct emul_ctxt *c)
 {
-    return !c->i.vex || c->i.vvvv == (mode64(c) ? 15 : 7);
+    return c->i.vvvv == 0; /* as decoded */
 }
 
 static int mem_vec(struct emul_ctxt *c, bool write, void *buf, unsigned int n,

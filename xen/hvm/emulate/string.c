@@ -297,7 +297,7 @@ int io_check(struct emul_ctxt *c, uint16_t port, unsigned int bytes)
     if (!(tr->attr & EMUL_ATTR_P) || (tr->attr & 0xd) != 0x9 || tr->limit < 0x67)
         return gp0(c);
     lin = tr->base + 0x66;
-    rc = mem_read(c, mode64(c) ? lin : (uint32_t)lin, 2, EMUL_ACC_SYSTEM, &base);
+    rc = mem_read(c, system_linear(c, lin), 2, EMUL_ACC_SYSTEM, &base);
     if (rc != EMUL_OKAY)
         return rc;
     base += port / 8;
@@ -305,7 +305,7 @@ int io_check(struct emul_ctxt *c, uint16_t port, unsigned int bytes)
     if (base + 1 > tr->limit)
         return gp0(c);
     lin = tr->base + base;
-    rc = mem_read(c, mode64(c) ? lin : (uint32_t)lin, 2, EMUL_ACC_SYSTEM, &bits);
+    rc = mem_read(c, system_linear(c, lin), 2, EMUL_ACC_SYSTEM, &bits);
     if (rc != EMUL_OKAY)
         return rc;
     if (bits >> (port & 7) & ((1u << bytes) - 1))

@@ -128,10 +128,12 @@ int op_sysexit(struct emul_ctxt *c)
     uint64_t cs;
     int rc;
 
-    if (!sysenter_exists(c))
+    if (!(c->features & EMUL_F_SEP))
         return ud(c);
     if (!(c->cr0 & CR0_PE) || c->i.real || c->cpl != 0)
         return gp0(c);
+    if (!sysenter_exists(c))
+        return ud(c);
     if (to64 && (!is_canonical(c->regs->rdx) || !is_canonical(c->regs->rcx)))
         return gp0(c);
     rc = c->ops->msr_read(c, MSR_SYSENTER_CS, &cs);

@@ -170,6 +170,8 @@ int op_mov_cr_from(struct emul_ctxt *c)
 
     if (!cr_number(c, &n))
         return ud(c);
+    if (c->cpl != 0)
+        return gp0(c);
     rc = c->ops->cr_read(c, n, &v);
     if (rc == EMUL_OKAY)
         reg_set(c, c->i.rm, mode64(c) ? 8 : 4, v);
@@ -183,6 +185,8 @@ int op_mov_cr(struct emul_ctxt *c)
 
     if (!cr_number(c, &n))
         return ud(c);
+    if (c->cpl != 0)
+        return gp0(c);
     return c->ops->cr_write(c, n, reg_get(c, c->i.rm, mode64(c) ? 8 : 4));
 }
 
@@ -208,6 +212,8 @@ int op_mov_dr_from(struct emul_ctxt *c)
 
     if (!dr_number(c, &n))
         return ud(c);
+    if (c->cpl != 0)
+        return gp0(c);
     rc = c->ops->dr_read(c, n, &v);
     if (rc == EMUL_OKAY)
         reg_set(c, c->i.rm, mode64(c) ? 8 : 4, v);
@@ -221,6 +227,8 @@ int op_mov_dr(struct emul_ctxt *c)
 
     if (!dr_number(c, &n))
         return ud(c);
+    if (c->cpl != 0)
+        return gp0(c);
     return c->ops->dr_write(c, n, reg_get(c, c->i.rm, mode64(c) ? 8 : 4));
 }
 
