@@ -129,8 +129,9 @@ void candidate_decode(unsigned int bits, struct candidate *c)
         ready = true;
     }
     c->valid = ZYAN_SUCCESS(
-        ZydisDecoderDecodeFull(d, c->bytes, 15, &c->insn, c->ops, ZYDIS_MAX_OPERAND_COUNT,
-                               0));
+        ZydisDecoderDecodeFull(d, c->bytes, 15, &c->insn, c->ops));
+    if (!c->valid)
+        c->insn.machine_mode = d->machine_mode;
     c->len = c->valid ? c->insn.length : 15;
 }
 
@@ -139,8 +140,12 @@ static const uint8_t *opcode_of(const struct candidate *c)
 {
     unsigned int k = 0;
 
-    while (k < 14 && (strchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3", c->bytes[k]) ||
-                      (c->bytes[k] & 0xf0) == 0x40))
+    static const uint8_t prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
+                                        0x66, 0x67, 0xf0, 0xf2, 0xf3 };
+
+    while (k < 12 && (memchr(prefixes, c->bytes[k], sizeof(prefixes)) ||
+                      (c->insn.machine_mode == ZYDIS_MACHINE_MODE_LONG_64 &&
+                       (c->bytes[k] & 0xf0) == 0x40)))
         k++;
     return c->bytes + k;
 }
@@ -151,6 +156,10 @@ bool candidate_runs(const struct candidate *c)
 
     /* INT: the kernel's own gates; ICEBP: this machine's hypervisor intercepts it */
     if ((p[0] == 0xcd && p[1] == 0x80) || p[0] == 0xf1)
+        return false;
+    /* LOOPcc with a REP prefix is reserved: AMD takes the condition from the prefix */
+    if ((p[0] & 0xfe) == 0xe0 && (memchr(c->bytes, 0xf2, p - c->bytes) ||
+                                  memchr(c->bytes, 0xf3, p - c->bytes)))
         return false;
     if (p[0] != 0x0f)
         return true;

@@ -100,7 +100,7 @@ static void __attribute__((noreturn)) child_main(int fd, int sig_fd)
         if (!sandbox_prot[k])
             continue;
         p = mmap((void *)(SANDBOX_BASE + k * 4096ul), 4096, sandbox_prot[k],
-                 MAP_SHARED | MAP_FIXED, fd, k * 4096l);
+                 MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, k * 4096l);
         if (p == MAP_FAILED)
             _exit(1);
     }

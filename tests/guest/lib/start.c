@@ -9,6 +9,8 @@
 #define MB1_BOOT_MAGIC   0x2badb002
 #define MB1_FLAG_CMDLINE (1u << 2)
 #define MB1_CMDLINE      16
+#define PIC_MASTER_MASK  0x21
+#define PIC_SLAVE_MASK   0xa1
 
 void kit_main(void);
 
@@ -76,6 +78,13 @@ uint64_t option_u64(const char *name, uint64_t fallback)
     return value;
 }
 
+/* A BIOS leaves the PIC's vectors on those of exceptions: nothing may come from there. */
+static void mask_pics(void)
+{
+    outb(PIC_MASTER_MASK, 0xff);
+    outb(PIC_SLAVE_MASK, 0xff);
+}
+
 void kit_main(void)
 {
     static const char *const protocols[] = {"Multiboot", "PVH", "unknown"};
@@ -87,6 +96,8 @@ void kit_main(void)
     cpu_count = 1;
     traps_init();
     traps_init_cpu(0);
+    if (env.boot == BOOT_MULTIBOOT)
+        mask_pics();
     xen_init();
     console_init();
     print("# %s: booted by %s%s, Xen %s%u.%u, command line: %s\n", test_title,
