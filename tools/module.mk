@@ -92,3 +92,7 @@ $(B)/tests/unit/test_tools_config: tests/unit/tools/test_config.c tools/lib/firm
 $(TOOLS_TESTS): $(wildcard tools/lib/*.h tools/corbel/*.h) | $(DEPS_STAMP)
 	@mkdir -p $(@D)
 	$(HOSTCC) $(TEST_CFLAGS) -o $@ $(filter %.c,$^) -lxlutil -lxenlight -lcmocka
+
+# --- System tests: the command on stock Xen, and on our hypervisor.
+SYSTEM_TESTS += tests/system/command-xen $(if $(wildcard xen/module.mk),tests/system/command-corbel)
+test: $(PEER_XEN)

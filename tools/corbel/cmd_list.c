@@ -69,7 +69,8 @@ int domain_rows(struct hypervisor *h, struct domain_row **rows, unsigned *count,
             struct domain_row *r = &more[n++];
             r->domid = info[i].domain;
             snprintf(r->name, sizeof(r->name), "%s", name_of(r->domid, guests, n_guests));
-            r->memory_mib = info[i].tot_pages / PAGES_MIB;
+            /* Without the window of the VGA it would look like one MiB less. */
+            r->memory_mib = (info[i].tot_pages + PAGES_MIB / 2) / PAGES_MIB;
             r->vcpus = info[i].nr_online_vcpus;
             r->cpu_ns = info[i].cpu_time;
             flag_letters(&info[i], r->flags);
