@@ -67,7 +67,7 @@ $(PEER_XEN): $(PEER_ROOT).stamp
 # --- make run: a guest on the hypervisor on an emulated machine; tools/run lists the variables.
 INSTALLER := $(B)/run/debian-installer.iso
 HYPERVISOR ?= corbel
-RUN_HYPERVISOR := $(if $(filter xen,$(HYPERVISOR)),$(PEER_XEN),$(filter $(B)/xen/%,$(TARGETS)))
+RUN_HYPERVISOR := $(if $(filter xen,$(HYPERVISOR)),$(PEER_XEN),$(B)/xen/corbel.elf32)
 RUN_VARIABLES := ISO DISK CPUS MEM GUEST_CPUS GUEST_MEM ACCEL HYPERVISOR VNC GUEST_CONFIG TIMEOUT
 export $(RUN_VARIABLES)
 
@@ -96,3 +96,11 @@ $(TOOLS_TESTS): $(wildcard tools/lib/*.h tools/corbel/*.h) | $(DEPS_STAMP)
 # --- System tests: the command on stock Xen, and on our hypervisor.
 SYSTEM_TESTS += tests/system/command-xen $(if $(wildcard xen/module.mk),tests/system/command-corbel)
 test: $(PEER_XEN)
+
+# --- Installation of what belongs into a Dom0.
+PREFIX ?= /usr
+INSTALL_RULES += install-tools
+.PHONY: install-tools
+install-tools: $(CORBEL)
+	install -D -m 755 $(CORBEL) $(DESTDIR)$(PREFIX)/sbin/corbel
+	install -D -m 644 tools/corbel.8 $(DESTDIR)$(PREFIX)/share/man/man8/corbel.8
