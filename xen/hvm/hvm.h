@@ -21,7 +21,8 @@ struct vhpet;
 struct vpmtimer;
 struct vmtrr;
 struct cpu_policy;
-struct mmio_ranges;
+struct platform;
+struct viridian;
 
 /* Exit reasons of both vendors, one set. The index of the exit table and of counters. */
 enum vmexit_reason {
@@ -59,6 +60,7 @@ enum vmexit_reason {
     VMEXIT_APIC_ACCESS,
     VMEXIT_INVALID_STATE, /* entry failed */
     VMEXIT_UNKNOWN,
+    VMEXIT_NONE, /* the back end dealt with it */
     VMEXIT_REASONS,
 };
 
@@ -133,6 +135,7 @@ struct hvm_vcpu {
 
     /* Control registers as the guest reads them. CR3, CR8 follow at each exit. */
     uint64_t cr0, cr2, cr3, cr4, efer, xcr0, pat;
+    uint8_t cr8; /* TPR >> 4, in step with the local APIC's around each entry */
     uint64_t dr[4], dr6, dr7;
     uint64_t tsc_offset; /* guest TSC = TSC + tsc_offset */
     uint64_t tsc_aux, xss;
@@ -142,6 +145,7 @@ struct hvm_vcpu {
     struct hvm_event
         inject; /* decided for the next entry; set by exits and by hvm_intr */
     bool nmi_pending;
+    uint8_t deferred_extint; /* taken from the APIC, put off by an exception; 0: none */
     unsigned int fpu_cpu; /* whose registers hold the state, if that is its fpu_owner */
     bool flush_tlb;       /* the guest's TLB entries go at the next entry */
     uint32_t flush_gen_seen; /* of p2m.flush_gen, before the last entry */
@@ -183,13 +187,15 @@ struct hvm_domain {
     struct vhpet *vhpet;
     struct vpmtimer *pmtimer;
     struct cpu_policy *policy; /* CPUID and MSR policy of the domain */
-    struct mmio_ranges *mmio;  /* in-hypervisor MMIO, sorted */
+    struct platform *platform; /* port and MMIO tables, interrupt lines; hvm/platform.c */
+    struct viridian *viridian; /* Hyper-V enlightenments, or NULL */
     uint8_t *iopm;             /* 12 KiB, 1 bit per port: 1 = exit; shared by the vCPUs */
     uint8_t *msrpm;            /* vendor's MSR bitmap */
     bool passthrough_io;       /* Dom0: ports not emulated reach the machine */
     bool hide_xen_leaves;      /* native platform: no Xen CPUID leaves */
     uint8_t pci_link_route[4];
-    uint32_t cf8; /* latched CONFIG_ADDRESS */
+    uint8_t triple_fault_code; /* SHUTDOWN_* */
+    uint32_t cf8;              /* latched CONFIG_ADDRESS */
     uint64_t s_state;
 };
 
@@ -256,7 +262,10 @@ __noreturn void hvm_vcpu_loop(struct vcpu *v);
 void hvm_fpu_init(void);
 void hvm_fpu_save(struct vcpu *v);
 void hvm_fpu_restore(struct vcpu *v);
-size_t hvm_fpu_area_size(void); /* bytes */
+size_t hvm_fpu_area_size(void);   /* bytes */
+uint64_t hvm_fpu_host_xcr0(void); /* 0: the machine has no XSAVE */
+void hvm_fpu_load_xcr0(struct vcpu *v);
+void hvm_fpu_reset(struct vcpu *v);
 
 /* Queue an exception for the current vCPU with the double-fault rules (APM vol 2, 8.2.9).
  */

@@ -363,3 +363,10 @@ void p2m_free(struct domain *d)
         free_pages(table, 0);
     }
 }
+
+/* With its type changed back the page counts as dirty, until the next round of log-dirty
+ * makes it clean. */
+void p2m_mark_dirty(struct domain *d, gfn_t gfn)
+{
+    p2m_change_type(d, gfn, P2M_RAM_LOGDIRTY, P2M_RAM_RW);
+}

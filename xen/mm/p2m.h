@@ -75,6 +75,9 @@ int p2m_clear(struct domain *d, gfn_t gfn, unsigned int order);
 /* Change the type of one gfn if it is `from`; -EBUSY if it is not. */
 int p2m_change_type(struct domain *d, gfn_t gfn, enum p2m_type from, enum p2m_type to);
 
+/* The hypervisor is about to write a page that is P2M_RAM_LOGDIRTY. */
+void p2m_mark_dirty(struct domain *d, gfn_t gfn);
+
 /* Make all vCPUs of d that are in guest mode leave it and flush before they enter again.
  */
 void p2m_flush(struct domain *d);

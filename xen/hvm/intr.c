@@ -1,0 +1,163 @@
+/* Which event a vCPU gets at its next entry. SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Order: an event whose delivery was interrupted, or an exception of this exit; NMI; then
+ * interrupts by priority. What cannot be delivered now asks the hardware for an exit as
+ * soon as it can (AMD APM vol 2, 15.21; Intel SDM vol 3, 26.7.5).
+ */
+#include "hvm/hvm.h"
+#include "hvm/intr.h"
+#include "hvm/platform.h"
+#include "cpu/percpu.h"
+#include "domain/evtchn.h"
+#include "domain/sched.h"
+#include "lib/printk.h"
+
+bool hvm_can_take_interrupt(struct vcpu *v)
+{
+    return (v->hvm->regs.rflags & RFLAGS_IF) &&
+           !(hvm_ops->get_shadow(v) & (HVM_SHADOW_STI | HVM_SHADOW_MOVSS));
+}
+
+bool hvm_wake_event_pending(struct vcpu *v)
+{
+    struct hvm_vcpu *h = v->hvm;
+
+    if (h->init_pending || h->sipi_pending || h->inject.valid)
+        return true;
+    if (h->nmi_pending && !(hvm_ops->get_shadow(v) & HVM_SHADOW_NMI))
+        return true;
+    return hvm_can_take_interrupt(v) && hvm_intr_pending(v).source != INTACK_NONE;
+}
+
+void hvm_intr_assist(struct vcpu *v)
+{
+    struct hvm_vcpu *h = v->hvm;
+    struct hvm_intack ack;
+    int vector;
+
+    if (h->nmi_pending && !h->inject.valid) {
+        uint32_t shadow = hvm_ops->get_shadow(v);
+
+        if (shadow & HVM_SHADOW_NMI) {
+            hvm_ops->request_nmi_window(v);
+        } else if (!(shadow & HVM_SHADOW_MOVSS)) {
+            h->nmi_pending = false;
+            h->inject =
+                (struct hvm_event){.valid = true, .vector = 2, .type = HVM_EVENT_NMI};
+        }
+    }
+    if (h->deferred_extint && !h->inject.valid && hvm_can_take_interrupt(v)) {
+        h->inject = (struct hvm_event){
+            .valid = true, .vector = h->deferred_extint, .type = HVM_EVENT_EXTINT};
+        h->deferred_extint = 0;
+    }
+    ack = hvm_intr_pending(v);
+    if (ack.source == INTACK_NONE) {
+        hvm_ops->request_intr_window(v, h->deferred_extint);
+        return;
+    }
+    if (h->inject.valid || !hvm_can_take_interrupt(v)) {
+        hvm_ops->request_intr_window(v, true);
+        return;
+    }
+    vector = hvm_intr_ack(v, ack);
+    if (vector < 0)
+        return;
+    h->inject =
+        (struct hvm_event){.valid = true, .vector = vector, .type = HVM_EVENT_EXTINT};
+    hvm_ops->request_intr_window(v, hvm_intr_pending(v).source != INTACK_NONE);
+}
+
+/* An event channel wants v's attention: by the vCPU's own vector, or as the domain's
+ * callback says (public/hvm/params.h, HVM_PARAM_CALLBACK_IRQ). */
+void hvm_evtchn_upcall(struct vcpu *v)
+{
+    struct hvm_domain *hd = v->domain->hvm;
+
+    if (v->hvm->evtchn_upcall_vector) {
+        vlapic_set_irq(v, v->hvm->evtchn_upcall_vector, false);
+        return;
+    }
+    switch (hd->callback_via) {
+    case CALLBACK_VECTOR:
+        /* Not an APIC interrupt: hvm_intr_pending() looks at the upcall flag itself. */
+        vcpu_kick(v);
+        break;
+    case CALLBACK_GSI:
+    case CALLBACK_PCI_INTX:
+        if (v->id == 0)
+            hvm_callback_update(v->domain);
+        break;
+    case CALLBACK_NONE:
+        vcpu_kick(v); /* it may poll or block */
+        break;
+    }
+}
+
+/* The callback line is level: asserted while vCPU 0 has an upcall pending. Called also on
+ * the way into the guest, for the guest clears the flag without telling. */
+void hvm_callback_update(struct domain *d)
+{
+    struct hvm_domain *hd = d->hvm;
+    bool level = evtchn_upcall_pending(d->vcpus[0]);
+
+    if (level == hd->callback_asserted)
+        return;
+    hd->callback_asserted = level;
+    if (hd->callback_via == CALLBACK_GSI)
+        hvm_gsi_set(d, hd->callback_value, level);
+    else if (hd->callback_via == CALLBACK_PCI_INTX)
+        hvm_pci_intx_set(d, hd->callback_value >> 2, hd->callback_value & 3, level);
+}
+
+/* AMD APM vol 2, 8.2.9; Intel SDM vol 3, table 6-5. */
+static bool contributory(unsigned int vector)
+{
+    return vector == 0 || (vector >= 10 && vector <= 13);
+}
+
+void hvm_inject_exception(struct vcpu *v, unsigned int vector, int error_code)
+{
+    struct hvm_event *e = &v->hvm->inject;
+
+    if (e->valid && e->type == HVM_EVENT_EXCEPTION) {
+        if (e->vector == 8) {
+            hvm_triple_fault(v);
+            return;
+        }
+        if ((contributory(e->vector) && contributory(vector)) ||
+            (e->vector == 14 && (contributory(vector) || vector == 14))) {
+            vector = 8;
+            error_code = 0;
+        }
+    }
+    if (e->valid && e->type == HVM_EVENT_EXTINT) {
+        /* Taken from the APIC already: it must not be lost to the exception, which the
+         * guest's handler sees first. */
+        v->hvm->deferred_extint = e->vector;
+    } else if (e->valid && e->type == HVM_EVENT_NMI) {
+        v->hvm->nmi_pending = true;
+    }
+    *e = (struct hvm_event){
+        .valid = true,
+        .vector = vector,
+        .type = HVM_EVENT_EXCEPTION,
+        .has_error = error_code != HVM_NO_ERROR_CODE,
+        .error = error_code == HVM_NO_ERROR_CODE ? 0 : error_code,
+        .cr2 = v->hvm->cr2,
+    };
+}
+
+void hvm_inject_page_fault(struct vcpu *v, uint32_t error, uint64_t cr2)
+{
+    hvm_inject_exception(v, 14, error);
+    if (v->hvm->inject.vector == 14)
+        v->hvm->inject.cr2 = cr2;
+}
+
+void hvm_triple_fault(struct vcpu *v)
+{
+    printk_guest("d%uv%u: triple fault at rip %#lx\n", v->domain->id, v->id,
+                 v->hvm->regs.rip);
+    domain_shutdown(v->domain, v->domain->hvm->triple_fault_code);
+}

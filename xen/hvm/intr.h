@@ -1,0 +1,18 @@
+/* Events for a vCPU's next entry. SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CORBEL_HVM_INTR_H
+#define CORBEL_HVM_INTR_H
+
+#include "hvm/hvm.h"
+
+/* Decide what to inject; the last step before an entry. */
+void hvm_intr_assist(struct vcpu *v);
+/* Would this end a HLT? */
+bool hvm_wake_event_pending(struct vcpu *v);
+bool hvm_can_take_interrupt(struct vcpu *v);
+/* Callback line of event channels in line with vCPU 0's upcall flag. */
+void hvm_callback_update(struct domain *d);
+/* A third fault while two are delivered: the guest shuts down, as
+ * HVM_PARAM_TRIPLE_FAULT_REASON says (reboot by default). */
+void hvm_triple_fault(struct vcpu *v);
+
+#endif
