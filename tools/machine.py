@@ -6,6 +6,7 @@ Used by tools/run and by the system tests. The machine has two lines beside its 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import os
+import re
 import socket
 import subprocess
 import tempfile
@@ -100,6 +101,10 @@ class Machine:
         if self.accel == "kvm":
             if not os.access("/dev/kvm", os.R_OK | os.W_OK):
                 raise MachineError("ACCEL=kvm: /dev/kvm is not there or may not be opened")
+            with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+                if not re.search(r"^flags\s*:.* svm( |$)", f.read(), re.M):
+                    raise MachineError("ACCEL=kvm: this host's CPU shows no SVM, which the "
+                                       "hypervisor in it needs")
             return ["-accel", "kvm", "-cpu", "host"]
         raise MachineError(f"ACCEL={self.accel}: it is tcg or kvm")
 

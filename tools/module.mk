@@ -94,8 +94,8 @@ $(TOOLS_TESTS): $(wildcard tools/lib/*.h tools/corbel/*.h) | $(DEPS_STAMP)
 	$(HOSTCC) $(TEST_CFLAGS) -o $@ $(filter %.c,$^) -lxlutil -lxenlight -lcmocka
 
 # --- System tests: the command on stock Xen, and on our hypervisor.
-SYSTEM_TESTS += tests/system/command-xen $(if $(wildcard xen/module.mk),tests/system/command-corbel)
-test: $(PEER_XEN)
+SYSTEM_TESTS += tests/system/run-errors tests/system/command-xen $(if $(wildcard xen/module.mk),tests/system/command-corbel)
+test: $(PEER_XEN) $(INSTALLER)
 
 # --- Installation of what belongs into a Dom0.
 PREFIX ?= /usr

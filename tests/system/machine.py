@@ -25,6 +25,12 @@ CPU = os.environ.get("QEMU_CPU", "max,-monitor")
 # TCG on a busy machine may be several times slower than on a quiet one.
 PATIENCE = float(os.environ.get("PATIENCE", "1"))
 
+# The PM timer where SeaBIOS puts it on the pc board (ACPI 4.8.3.3).
+PM_TIMER = 0x608
+PM_TIMER_HZ = 3579545
+PM_TIMER_MASK = 0xffffff
+CLOCK_PERIOD = 0.3
+
 
 class Ended(Exception):
     """The machine ended, or the time did, before the awaited text came."""
@@ -44,6 +50,7 @@ class Machine:
         self.text = ""            # everything the serial console said
         self.log = log
         self.status = None
+        self._clock = None        # (ticks so far, raw counter) of virtual_seconds()
         self._qmp = None
         self._qmp_buffer = b""
         self.qmp_path = os.path.join(self.directory, "qmp")
@@ -139,7 +146,23 @@ class Machine:
             if not alive or left <= 0:
                 raise Ended(f"no {pattern!r} "
                             f"{'before the machine ended' if not alive else f'in {seconds} s'}")
-            alive = self._read(left)
+            alive = self._read(min(left, CLOCK_PERIOD) if self._clock else left)
+            if self._clock and alive:
+                self.virtual_seconds()
+
+    def virtual_seconds(self):
+        """Virtual time since power-on by the chipset's PM timer, in seconds.
+
+        The counter has 24 bits, 4.7 s: after the first call expect() reads it often enough.
+        It counts from when the firmware has switched it on; QEMU starts its clock at 0."""
+        answer = self.qmp("human-monitor-command", **{"command-line": f"i /w {PM_TIMER:#x}"})
+        match = re.search(r"= 0x([0-9a-f]+)", answer)
+        if not match or int(match.group(1), 16) == 0xffffffff:
+            return 0.0
+        raw = int(match.group(1), 16) & PM_TIMER_MASK
+        ticks, last = self._clock or (raw, raw)
+        self._clock = (ticks + ((raw - last) & PM_TIMER_MASK), raw)
+        return self._clock[0] / PM_TIMER_HZ
 
     def wait(self, seconds):
         """Wait until QEMU ends by itself; its status, or None if it did not."""
@@ -200,8 +223,10 @@ def _make_once(path, make):
     return path
 
 
-def xen_image():
-    """Stock Xen's image, unpacked from Debian's package."""
+def xen_image(efi=False):
+    """Stock Xen's Multiboot image, or its EFI program, unpacked from Debian's package."""
+    kind = "efi" if efi else "gz"
+
     def make(part):
         with tempfile.TemporaryDirectory() as work:
             subprocess.run(["apt-get", "download", "-q", "xen-hypervisor-4.17-amd64"], cwd=work,
@@ -209,9 +234,9 @@ def xen_image():
             package = os.path.join(work, os.listdir(work)[0])
             subprocess.run(["dpkg", "-x", package, work], check=True)
             with open(part, "wb") as out:
-                subprocess.run(["gunzip", "-c", f"{work}/boot/xen-4.17-amd64.gz"], stdout=out,
-                               check=True)
-    return _make_once(os.path.join(PEER, "xen"), make)
+                subprocess.run(["cat" if efi else "zcat", f"{work}/boot/xen-4.17-amd64.{kind}"],
+                               stdout=out, check=True)
+    return _make_once(os.path.join(PEER, "xen.efi" if efi else "xen"), make)
 
 
 def grub_image():
