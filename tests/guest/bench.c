@@ -197,8 +197,12 @@ static void sleep_and_wake(void)
     apic_write(APIC_LVTT,
                VECTOR_TIMER | (deadline ? APIC_LVT_DEADLINE : APIC_LVT_ONESHOT));
     for (unsigned i = 0; i < WARM_UP + SAMPLES; i++) {
-        uint64_t start = rdtsc();
+        uint64_t start;
 
+        /* Spread the samples over the phases of whatever the hypervisor rounds timers to.
+         */
+        delay_us(i * 37 % 101);
+        start = rdtsc();
         handler_tsc = 0;
         if (deadline)
             wrmsr(MSR_TSC_DEADLINE, start + ticks);

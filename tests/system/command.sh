@@ -125,6 +125,23 @@ run 0 "" "and can be destroyed" corbel destroy orphan
 [ "$(domains)" -eq 2 ] && ! ps | grep -q "[d]m-ready"
 result $? "with all that belongs to it"
 
+run 1 "no bridge 'br7'" "a bridge that is not there is named" \
+    corbel create name=net $mem firmware=/root/spin.bin device_model=/root/dm-ready vif=bridge=br7
+ip link add br7 type bridge
+run 0 "guest net" "a guest on a bridge" \
+    corbel create name=net $mem firmware=/root/spin.bin device_model=/root/dm-ready vif=bridge=br7
+ls /sys/class/net/br7/brif >/tmp/out
+grep -q "^tap" /tmp/out
+result $? "its interface is a port of the bridge"
+corbel destroy net
+ls /sys/class/net/br7/brif >/tmp/out
+! grep -q "^tap" /tmp/out
+result $? "and goes with the guest"
+run 1 "none of the CPUs" "CPUs that are not there are refused" \
+    corbel create name=pin $mem cpus=77 firmware=/root/halt.bin $none
+run 0 "powered itself off" "a guest on one CPU" \
+    corbel run name=pin $mem vcpus=2 cpus=1 firmware=/root/halt.bin $none
+
 before=$(free_mib)
 i=0
 while [ $i -lt "${CYCLES:-30}" ]; do

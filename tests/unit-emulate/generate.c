@@ -178,8 +178,6 @@ bool candidate_runs(const struct candidate *c)
             return p[2] == 0xd1 || p[2] == 0xf8 || p[2] == 0xc8 || p[2] == 0xc9 ||
                    p[2] == 0xca || p[2] == 0xcb;
         return (p[2] >> 3 & 7) > 1 && (p[2] >> 3 & 7) != 4;
-    case 0x02: /* LAR, LSL of the kernel's per-CPU descriptor: see random_selector() */
-        return true;
     case 0xc7: /* RDRAND, RDSEED, RDPID */
         return (p[2] >> 3 & 7) < 6;
     default:

@@ -65,7 +65,7 @@ static int byte_at(struct machine *m, uint64_t lin, int prot, uint32_t access, u
         error |= 2;
     if (prot == PROT_EXEC)
         error |= 16;
-    if (have || lin >> 47) /* Linux hides what is mapped in the kernel's half */
+    if (have || lin >= 0x7ffffffff000) /* Linux hides what is mapped beyond user space */
         error |= 1;
     return emul_page_fault(&m->c, lin, error);
 }

@@ -10,6 +10,7 @@
 #include "machine.h"
 #include "native.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -192,6 +193,9 @@ static void random_vectors(void)
 /* Descriptor tables as a Linux process sees them (arch/x86/include/asm/segment.h). */
 static void make_tables(void)
 {
+    uint32_t per_cpu;
+
+    __asm__("lsl %1, %0" : "=r"(per_cpu) : "r"(0x7b));
     memset(machine.gdt, 0, sizeof(machine.gdt));
     machine.gdt[1] = machine_desc(0, 0xffffffff, 0xc9b);
     machine.gdt[2] = machine_desc(0, 0xffffffff, 0xa9b);
@@ -199,6 +203,7 @@ static void make_tables(void)
     machine.gdt[4] = machine_desc(0, 0xffffffff, 0xcfb);
     machine.gdt[5] = machine_desc(0, 0xffffffff, 0xcf3);
     machine.gdt[6] = machine_desc(0, 0xffffffff, 0xafb);
+    machine.gdt[15] = machine_desc(0, per_cpu, 0x4f5); /* its limit is the CPU's number */
     memcpy(machine.ldt, sandbox_ldt, sizeof(sandbox_ldt));
     machine.seg[EMUL_GDTR] = (struct emul_seg){ .base = MACHINE_GDT, .limit = 127 };
     machine.seg[EMUL_LDTR] = (struct emul_seg){
@@ -339,7 +344,7 @@ static bool compare_registers(const struct trial *t, const struct user_regs_stru
     return bad;
 }
 
-static bool compare_vectors(const uint8_t *x)
+static bool compare_vectors(const uint8_t *x, bool fault)
 {
     bool bad = false;
     char name[16];
@@ -357,7 +362,8 @@ static bool compare_vectors(const uint8_t *x)
     }
     bad |= differs("mxcsr", machine.mxcsr, *(const uint32_t *)(x + 24));
     bad |= differs("fcw", machine.fcw, *(const uint16_t *)x);
-    bad |= differs("ftw", machine.ftw, x[4]);
+    if (!fault) /* the tags change only when the instruction completes */
+        bad |= differs("ftw", machine.ftw, x[4]);
     return bad;
 }
 
@@ -394,6 +400,14 @@ static void describe_faults(int rc, const struct native_result *real)
              real->vector, real->error, (unsigned long)real->cr2);
 }
 
+/* Of an invalid instruction that reaches into a hole, the manuals leave open which comes
+ * first. */
+static bool either_order(const struct emul_event *e, const struct native_result *real)
+{
+    return (e->vector == 6 && real->vector == 14 && (real->error & 16)) ||
+           (real->vector == 6 && e->vector == 14 && (e->error & 16));
+}
+
 static bool compare_fault(const struct trial *t, const struct native_result *real,
                           const struct user_regs_struct *u)
 {
@@ -402,6 +416,8 @@ static bool compare_fault(const struct trial *t, const struct native_result *rea
     uint64_t rip = t->in.rip + (soft ? e->insn_len : 0);
     bool bad = false;
 
+    if (either_order(e, real))
+        return false;
     bad |= e->vector != (real->breakpoint ? 3 : real->vector);
     if (real->breakpoint)
         return bad | differs("rip", rip, u->rip);
@@ -433,6 +449,14 @@ static void show_failure(const struct trial *t)
     printf("\n#   %s\n#   in: r15..r8, rax, rcx, rdx, rsi, rdi, rip, flags, rsp:", why);
     for (unsigned int k = 0; k < 18; k++)
         printf(" %lx", (unsigned long)r[k]);
+    printf("\n#   [rsp]:");
+    for (unsigned int k = 0; k < 6; k++) {
+        uint64_t at = t->in.rsp + (t->bits == 64 ? 0 : selector_base(t->sel[EMUL_SS])) -
+                      SANDBOX_BASE + 8 * k;
+
+        if (at < SANDBOX_BYTES - 8)
+            printf(" %lx", *(unsigned long *)(emulated_mem + at));
+    }
     printf("\n#   cs %x ss %x ds %x es %x fs %x gs %x base %lx %lx %s\n", t->sel[EMUL_CS],
            t->sel[EMUL_SS], t->sel[EMUL_DS], t->sel[EMUL_ES], t->sel[EMUL_FS],
            t->sel[EMUL_GS], (unsigned long)t->fs_base, (unsigned long)t->gs_base,
@@ -542,9 +566,10 @@ static void try_one(struct trial *t)
             bad = true;
             goto out;
         }
-        memcpy(emulated_mem, native.mem, SANDBOX_BYTES);
-        return;
+        goto skip;
     }
+    if (!t->step && memcmp(native.mem + t->offset, emulated_mem + t->offset, t->cand.len + 1))
+        goto skip; /* it overwrote itself or the INT3 */
     trials++;
     if (native_run(&native, &u, t->step, t->vector ? x : NULL, &len, &real))
         goto dead;
@@ -564,15 +589,20 @@ static void try_one(struct trial *t)
             bad |= differs("single-step trap",
                            machine.c.retire.singlestep || machine.c.retire.mov_ss, 1);
     }
-    bad |= compare_registers(t, &u, flag_mask);
+    if (!real.fault || t->cand.insn.mnemonic < ZYDIS_MNEMONIC_POPA ||
+        t->cand.insn.mnemonic > ZYDIS_MNEMONIC_POPAD) /* has loaded some already */
+        bad |= compare_registers(t, &u, flag_mask);
     if (t->vector)
-        bad |= compare_vectors(x);
+        bad |= compare_vectors(x, real.fault);
 out:
     bad |= compare_memory();
     if (bad && failures++ < FAILURES_SHOWN)
         show_failure(t);
     if (t->cand.valid)
         compared[t->cand.insn.mnemonic]++;
+    return;
+skip:
+    memcpy(emulated_mem, native.mem, SANDBOX_BYTES);
     return;
 dead:
     snprintf(why, sizeof(why), "the native process does not answer");
@@ -700,7 +730,11 @@ static void on_alarm(int sig)
 static int setup(void **state)
 {
     const struct itimerval tick = { { 0, 500000 }, { 0, 500000 } };
+    cpu_set_t cpus;
 
+    CPU_ZERO(&cpus);
+    CPU_SET(sched_getcpu(), &cpus);
+    sched_setaffinity(0, sizeof(cpus), &cpus);
     if (native_start(&native)) {
         perror("# no native process, tests are skipped");
         native.pid = -1;
@@ -713,7 +747,7 @@ static int setup(void **state)
     machine.pages = SANDBOX_PAGES;
     machine.prot = sandbox_prot;
     machine_reset(&machine, 64);
-    machine.c.features = ~0u & ~EMUL_F_SVM & ~EMUL_F_CR8_LOCK;
+    machine.c.features = ~0u & ~EMUL_F_SVM;
     make_tables();
     return native_get_xstate(&native, xstate_template, &xstate_len);
 }

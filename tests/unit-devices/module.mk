@@ -1,0 +1,18 @@
+# Tests of the devices and their back ends.  SPDX-License-Identifier: GPL-2.0-or-later
+DEPS += libcmocka-dev
+
+# Each test links the whole device model as it is, with a front end of its own.
+DEVICE_TESTS := $(patsubst tests/unit-devices/test_%.c,$(B)/tests/unit/test_%, \
+        $(wildcard tests/unit-devices/test_*.c))
+UNIT_TESTS += $(DEVICE_TESTS)
+
+$(B)/tests/unit-devices/%.o: tests/unit-devices/%.c | deps
+	@mkdir -p $(@D)
+	$(HOSTCC) $(TEST_CFLAGS) -I. $(DM_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(DEVICE_TESTS): $(B)/tests/unit/test_%: $(B)/tests/unit-devices/test_%.o \
+        $(B)/tests/unit-devices/harness.o $(DM_TEST_OBJ)
+	@mkdir -p $(@D)
+	$(HOSTCC) $(TEST_CFLAGS) -o $@ $^ $(DM_LIBS) -lcmocka $(DEVICE_TEST_LIBS)
+
+-include $(wildcard $(B)/tests/unit-devices/*.d)
