@@ -387,11 +387,13 @@ static int set_affinity(struct hypervisor *h, const struct domain_spec *spec,
 static int set_policy(struct hypervisor *h, const struct domain_spec *spec,
                       uint32_t domid, struct failure *f)
 {
-    if (xc_cpuid_apply_policy(h->xch, domid, false, NULL, 0, true, false, false, NULL,
-                              NULL) &&
-        errno != EOPNOTSUPP && errno != ENOSYS)
-        return fail_with(f, -errno, "cannot set the guest's CPU features: %s",
-                         strerror(errno));
+    int rc = xc_cpuid_apply_policy(h->xch, domid, false, NULL, 0, true, false, false,
+                                   NULL, NULL);
+    int err = rc == -1 ? -errno : rc; /* the library does both */
+
+    if (err && err != -EOPNOTSUPP && err != -ENOSYS)
+        return fail_with(f, err, "cannot set the guest's CPU features: %s",
+                         strerror(-err));
     if (spec->native_tsc &&
         xc_domain_set_tsc_info(h->xch, domid, TSC_MODE_NATIVE, 0, 0, 0) &&
         errno != EOPNOTSUPP && errno != ENOSYS)
