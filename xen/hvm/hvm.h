@@ -150,9 +150,10 @@ struct hvm_vcpu {
     bool flush_tlb;       /* the guest's TLB entries go at the next entry */
     uint32_t flush_gen_seen; /* of p2m.flush_gen, before the last entry */
     bool hlt;                /* in HLT: blocked until an interrupt is deliverable */
-    bool init_pending, sipi_pending;
+    bool init_pending, sipi_pending, wait_sipi; /* domain.lock */
     uint8_t sipi_vector;
     void *xsave; /* FPU state while not in registers: XSAVE area, 64-aligned */
+    unsigned int xsave_order;
 
     struct vlapic *vlapic;
     struct vmtrr *mtrr;
@@ -203,7 +204,9 @@ struct hvm_domain {
  * The seam. All functions work on a vCPU that does not run (or is the current one).
  */
 struct hvm_ops {
-    const char *name;    /* "SVM", "VMX" */
+    const char *name; /* "SVM", "VMX" */
+    uint8_t hypercall_insn[3];
+    bool (*probe)(void); /* is this such a processor? */
     int (*cpu_up)(void); /* this CPU; -ENODEV with a message when a feature is missing */
     void (*cpu_down)(void);
     int (*domain_init)(struct domain *d);
@@ -243,7 +246,11 @@ struct hvm_ops {
 };
 
 extern const struct hvm_ops *hvm_ops;
-extern const struct hvm_ops svm_ops, vmx_ops;
+/* A back end puts a pointer to its operations into this section; hvm_init() probes each.
+ */
+#define HVM_BACKEND(ops)                                                                 \
+    static const struct hvm_ops *const backend_##ops                                     \
+        __attribute__((used, section(".rodata.hvm_backends"))) = &(ops)
 
 void hvm_init(
     void); /* choose the back end by CPUID; panics with the missing feature's name */
@@ -296,6 +303,26 @@ static inline bool hvm_paging(const struct vcpu *v)
     return v->hvm->cr0 >> 31 & 1;
 }
 uint64_t hvm_guest_tsc(const struct vcpu *v);
+
+/* General register by its number in an instruction: 0 RAX, 1 RCX, ... 15 R15. */
+static inline uint64_t *hvm_gpr(struct vcpu *v, unsigned int n)
+{
+    static const uint8_t place[16] = {
+        offsetof(struct cpu_regs, rax) / 8, offsetof(struct cpu_regs, rcx) / 8,
+        offsetof(struct cpu_regs, rdx) / 8, offsetof(struct cpu_regs, rbx) / 8,
+        offsetof(struct cpu_regs, rsp) / 8, offsetof(struct cpu_regs, rbp) / 8,
+        offsetof(struct cpu_regs, rsi) / 8, offsetof(struct cpu_regs, rdi) / 8,
+        offsetof(struct cpu_regs, r8) / 8,  offsetof(struct cpu_regs, r9) / 8,
+        offsetof(struct cpu_regs, r10) / 8, offsetof(struct cpu_regs, r11) / 8,
+        offsetof(struct cpu_regs, r12) / 8, offsetof(struct cpu_regs, r13) / 8,
+        offsetof(struct cpu_regs, r14) / 8, offsetof(struct cpu_regs, r15) / 8,
+    };
+
+    return (uint64_t *)&v->hvm->regs + place[n & 15];
+}
+
+/* Option hvm_fep: guests may have any instruction emulated. */
+bool hvm_forced_emulation(void);
 
 /* MSR access by the guest: 0, -EINVAL for #GP. hvm/msr.c */
 int hvm_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *val);

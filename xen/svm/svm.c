@@ -569,9 +569,15 @@ static void svm_dump(struct vcpu *v)
                vmcb->seg[i].attr, vmcb->seg[i].limit, vmcb->seg[i].base);
 }
 
-const struct hvm_ops svm_ops = {
+static bool svm_probe(void)
+{
+    return cpuid_get(0x80000001, CPUID_ECX) & BIT(2);
+}
+
+static const struct hvm_ops svm_ops = {
     .name = "SVM",
     .hypercall_insn = {0x0f, 0x01, 0xd9}, /* VMMCALL */
+    .probe = svm_probe,
     .cpu_up = svm_cpu_up,
     .cpu_down = svm_cpu_down,
     .domain_init = svm_domain_init,
@@ -600,3 +606,4 @@ const struct hvm_ops svm_ops = {
     .invlpg = svm_invlpg,
     .dump = svm_dump,
 };
+HVM_BACKEND(svm_ops);
