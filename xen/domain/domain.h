@@ -21,6 +21,7 @@ struct grant_table;   /* domain/grant.c */
 struct hvm_domain;    /* hvm/hvm.h */
 struct hvm_vcpu;      /* hvm/hvm.h */
 struct ioreq_domain;  /* hvm/ioreq.c */
+struct abi_domain;    /* hypercall/abi.h */
 struct xen_domctl_createdomain;
 
 #define MAX_DOMAINS      4096 /* domain ids 1 .. MAX_DOMAINS - 1 for guests */
@@ -118,6 +119,7 @@ struct domain {
     struct grant_table *grant;
     struct hvm_domain *hvm;
     struct ioreq_domain *ioreq;
+    struct abi_domain *abi; /* NULL until it is needed: abi_of() */
 
     int64_t time_offset_s; /* wall clock of the guest minus that of the machine */
     uint32_t tsc_mode;     /* XEN_CPUID_TSC_MODE_* as of settscinfo */

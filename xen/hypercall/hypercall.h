@@ -18,4 +18,13 @@ void hypercall_dispatch(struct vcpu *v);
  * 3-byte VMMCALL or VMCALL. */
 void hypercall_page_fill(void *page, const uint8_t insn[3]);
 
+/* The guest set up its hypercall page or its callback: from now on the shared info page
+ * has the layout of the mode that v is in (32 or 64 bits). */
+void hypercall_latch_layout(struct vcpu *v);
+
+/* Timers that the domain set stop: when it dies. */
+void hypercall_domain_stop(struct domain *d);
+/* Free what is left: with the last reference. */
+void hypercall_domain_free(struct domain *d);
+
 #endif
