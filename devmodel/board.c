@@ -64,7 +64,7 @@ static int parse_uuid(const char *text, uint8_t uuid[16])
     return 0;
 }
 
-static int set_board(struct machine *m, const struct config *c, struct error *error)
+int board_prepare(struct machine *m, const struct config *c, struct error *error)
 {
     struct board *b = &m->board;
 
@@ -511,10 +511,8 @@ int board_build(struct machine *m, const struct config *c, struct error *error)
 {
     struct pending pending = {.count = 0};
     const char *flash = NULL;
-    int err = set_board(m, c, error);
+    int err = add_back_ends(m, c, &pending, &flash, error);
 
-    if (!err)
-        err = add_back_ends(m, c, &pending, &flash, error);
     if (!err)
         err = add_all_devices(m, c, &pending, error);
     if (!err)

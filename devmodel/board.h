@@ -43,6 +43,8 @@ int config_parse(struct config *c, int argc, char **argv, bool for_tests,
                  struct error *error);
 void config_help(const char *program, bool for_tests);
 
+/* Memory, CPUs, identity: what the front end must know first. */
+int board_prepare(struct machine *m, const struct config *c, struct error *error);
 /* Make everything the configuration asks for, except the front end's own parts. */
 int board_build(struct machine *m, const struct config *c, struct error *error);
 

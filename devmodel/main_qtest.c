@@ -18,7 +18,9 @@ static int run(struct machine *m, struct qtest *q, const struct config *c)
 
     /* `-machine none` is asked about machines and devices only. */
     if (!c->machine_none) {
-        err = board_build(m, c, &error);
+        err = board_prepare(m, c, &error);
+        if (!err)
+            err = board_build(m, c, &error);
         if (!err)
             err = qtest_ram_init(q, m->flash_file ? m->flash_file : c->bios, &error);
     }

@@ -48,4 +48,4 @@ $(B)/devmodel/corbel-dm-qtest-asan: $(DM_TEST_OBJ) $(B)/dm-test/devmodel/main_qt
 
 -include $(shell find $(B)/dm $(B)/dm-test -name '*.d' 2>/dev/null)
 
-TARGETS += $(B)/devmodel/corbel-dm-qtest
+TARGETS += $(B)/devmodel/corbel-dm $(B)/devmodel/corbel-dm-qtest

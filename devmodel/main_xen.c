@@ -1,0 +1,88 @@
+/*
+ * corbel-dm: the device model of one domain.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "sandbox.h"
+#include "start.h"
+#include "xen_front.h"
+
+static int tell_ready(const struct config *c, struct error *error)
+{
+    if (!c->ready_file)
+        return 0;
+    int fd = open(c->ready_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set(error, -errno, "cannot write '%s': %s", c->ready_file,
+                         strerror(errno));
+    char pid[32];
+    int n = snprintf(pid, sizeof(pid), "%d\n", getpid());
+    bool bad = write(fd, pid, (size_t)n) != n;
+    return close(fd) || bad ? error_set(error, -EIO, "cannot write '%s'", c->ready_file)
+                            : 0;
+}
+
+static int build(struct machine *m, struct xen_front *x, const struct config *c,
+                 struct error *error)
+{
+    int err = xen_front_open(x, c->domid, error);
+
+    if (!err)
+        err = board_prepare(m, c, error);
+    m->board.hypervisor_irqs = true;
+    if (!err)
+        err = xen_front_create_server(x, error);
+    if (!err)
+        err = board_build(m, c, error);
+    if (!err)
+        err = start_services(m, c, error);
+    if (!err)
+        err = xen_front_start(x, error);
+    if (!err && !c->sandbox_off)
+        err = xen_front_restrict(x, error);
+    if (!err)
+        err = sandbox_enter(c, error);
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    static struct config c;
+    struct xen_front x = {.timer_fd = -1};
+    struct error error = {.text = ""};
+
+    if (config_parse(&c, argc, argv, false, &error))
+        return fail(&error);
+    if (answered_help(&c, "corbel-dm", false))
+        return 0;
+    if (c.domid < 0) {
+        fputs("corbel-dm: error: --domid is needed (--help lists the options)\n", stderr);
+        return 1;
+    }
+    if (getenv("CORBEL_DM_DEBUG"))
+        log_threshold = LOG_DEBUG;
+    struct machine *m = machine_create(&xen_front_ops, &x);
+    if (!m)
+        return 1;
+    x.machine = m;
+    int status = 1;
+    if (build(m, &x, &c, &error)) {
+        fail(&error);
+    } else {
+        machine_start(m);
+        status = tell_ready(&c, &error) ? fail(&error) : machine_run(m);
+        machine_pause(m);
+    }
+    stop_services(m);
+    machine_destroy(m);
+    xen_front_close(&x);
+    return status;
+}
