@@ -13,6 +13,7 @@
 
 static uint64_t host_xcr0; /* all state components of the machine; 0: no XSAVE */
 static size_t area_size = 512 + 64;
+static uint32_t ymm_offset; /* of the upper halves of YMM in the area; 0: no AVX */
 
 /* Of this CPU; the first one decides. */
 void hvm_fpu_init(void)
@@ -31,6 +32,10 @@ void hvm_fpu_init(void)
     xsetbv(0, host_xcr0);
     cpuid_count(0xd, 0, &a, &b, &c, &d);
     area_size = b;
+    if (host_xcr0 & 4) {
+        cpuid_count(0xd, 2, &a, &b, &c, &d);
+        ymm_offset = b;
+    }
 }
 
 size_t hvm_fpu_area_size(void)
@@ -88,4 +93,66 @@ void hvm_fpu_reset(struct vcpu *v)
     v->hvm->fpu_cpu = ~0u;
     if (v == current)
         hvm_fpu_restore(v);
+}
+
+/* The registers are live while the vCPU runs in the hypervisor. Going through the save
+ * area costs two instructions and no table of register moves; MMIO with vector registers
+ * is rare. */
+int hvm_fpu_vec_read(struct vcpu *v, bool mmx, unsigned int reg, void *buf,
+                     unsigned int bytes)
+{
+    uint8_t *area = v->hvm->xsave;
+
+    hvm_fpu_save(v);
+    if (mmx) {
+        memcpy(buf, area + 32 + 16 * reg, min(bytes, 8u));
+        return 0;
+    }
+    memcpy(buf, area + 160 + 16 * reg, min(bytes, 16u));
+    if (bytes > 16) {
+        if (!ymm_offset)
+            return -1;
+        /* A component in its initial state is not written by XSAVE. */
+        if (*(uint64_t *)(area + 512) & 4)
+            memcpy((uint8_t *)buf + 16, area + ymm_offset + 16 * reg, 16);
+        else
+            memset((uint8_t *)buf + 16, 0, 16);
+    }
+    return 0;
+}
+
+int hvm_fpu_vec_write(struct vcpu *v, bool mmx, unsigned int reg, const void *buf,
+                      unsigned int bytes, bool zero_upper)
+{
+    uint8_t *area = v->hvm->xsave;
+
+    hvm_fpu_save(v);
+    if (mmx) {
+        memcpy(area + 32 + 16 * reg, buf, min(bytes, 8u));
+        memset(area + 32 + 16 * reg + 8, 0xff, 2);
+        area[4] = 0xff;                     /* all tags valid */
+        *(uint16_t *)(area + 2) &= ~0x3800; /* TOP = 0 */
+        if (host_xcr0)
+            *(uint64_t *)(area + 512) |= 1;
+        hvm_fpu_restore(v);
+        return 0;
+    }
+    memcpy(area + 160 + 16 * reg, buf, min(bytes, 16u));
+    if (bytes < 16 && zero_upper)
+        memset(area + 160 + 16 * reg + bytes, 0, 16 - bytes);
+    if (host_xcr0)
+        *(uint64_t *)(area + 512) |= 2;
+    if (ymm_offset && (bytes > 16 || zero_upper)) {
+        uint8_t *upper = area + ymm_offset;
+
+        if (!(*(uint64_t *)(area + 512) & 4))
+            memset(upper, 0, 256);
+        *(uint64_t *)(area + 512) |= 4;
+        if (bytes > 16)
+            memcpy(upper + 16 * reg, (const uint8_t *)buf + 16, 16);
+        else
+            memset(upper + 16 * reg, 0, 16);
+    }
+    hvm_fpu_restore(v);
+    return 0;
 }

@@ -228,6 +228,8 @@ struct hvm_ops {
     void (*update_efer)(struct vcpu *v);
     void (*update_pat)(struct vcpu *v);
     void (*update_dr)(struct vcpu *v);
+    /* DR0-3 may be in the machine's registers: bring hvm_vcpu.dr up to date. */
+    void (*sync_dr)(struct vcpu *v);
     void (*update_tsc_offset)(struct vcpu *v);
     void (*get_msrs)(struct vcpu *v, struct hvm_msrs *out);
     void (*set_msrs)(struct vcpu *v, const struct hvm_msrs *in);
@@ -273,6 +275,12 @@ size_t hvm_fpu_area_size(void);   /* bytes */
 uint64_t hvm_fpu_host_xcr0(void); /* 0: the machine has no XSAVE */
 void hvm_fpu_load_xcr0(struct vcpu *v);
 void hvm_fpu_reset(struct vcpu *v);
+/* One MMX (8 bytes) or XMM/YMM (up to 32) register of the current vCPU. -1 without AVX.
+ */
+int hvm_fpu_vec_read(struct vcpu *v, bool mmx, unsigned int reg, void *buf,
+                     unsigned int bytes);
+int hvm_fpu_vec_write(struct vcpu *v, bool mmx, unsigned int reg, const void *buf,
+                      unsigned int bytes, bool zero_upper);
 
 /* Queue an exception for the current vCPU with the double-fault rules (APM vol 2, 8.2.9).
  */

@@ -10,14 +10,15 @@
 
 #include "hvm/hvm.h"
 
-/* In-hypervisor I/O: tried before ioreq servers. Handlers return true if they took it.
- * Port accesses are 1, 2 or 4 bytes. `port_lookup` is a table by port number, not a scan.
- */
-typedef uint32_t (*port_read_fn)(struct vcpu *v, uint16_t port, unsigned int bytes);
-typedef void (*port_write_fn)(struct vcpu *v, uint16_t port, unsigned int bytes,
-                              uint32_t val);
+/* In-hypervisor I/O: tried before ioreq servers. They return true if they took the
+ * access; if not (nobody's port, or one that a device only listens to, as port 0x70) it
+ * goes on to the ioreq servers. Accesses are 1, 2 or 4 bytes. One table look-up by port
+ * number. */
 bool platform_port_read(struct vcpu *v, uint16_t port, unsigned int bytes, uint32_t *val);
 bool platform_port_write(struct vcpu *v, uint16_t port, unsigned int bytes, uint32_t val);
+
+/* Is there a handler for this port? */
+bool platform_port_claimed(struct vcpu *v, uint16_t port);
 
 /* In-hypervisor MMIO: sorted ranges per domain, binary search, handlers get offsets
  * relative to their range. Bytes 1, 2, 4, 8. */
@@ -36,6 +37,11 @@ int platform_vcpu_init(struct vcpu *v);
 void platform_vcpu_destroy(struct vcpu *v);
 /* A vCPU moved to another CPU, or runs again: its timers follow. */
 void platform_vcpu_switch_to(struct vcpu *v);
+/* Devices back to their state after RESET (not the local APICs); a timer mode or a
+ * HVM_PARAM_ACPI_IOPORTS_LOCATION that was set before counts. */
+void platform_domain_reset(struct domain *d);
+/* HVM_PARAM_ACPI_IOPORTS_LOCATION was set: the PM timer's port follows. -EINVAL. */
+int platform_set_acpi_location(struct domain *d, uint64_t location);
 
 /* Interrupt lines, any context without p2m or run-queue locks. */
 void hvm_isa_irq_set(struct domain *d, unsigned int irq, bool level);
@@ -63,6 +69,11 @@ int vlapic_msr_read(struct vcpu *v, uint32_t msr,
 int vlapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
 void vlapic_reset(struct vcpu *v, bool init); /* init: INIT keeps the id and base */
 uint32_t vlapic_id(const struct vcpu *v);
+/* The id that vlapic_reset() gives: by default vcpu id * 2, as hvmloader's and libxl's
+ * tables say. Dom0's are those of the machine. Before the vCPU runs. */
+void vlapic_set_initial_id(struct vcpu *v, uint32_t id);
+/* The guest's TSC jumped: an armed TSC deadline moves. */
+void vlapic_tsc_changed(struct vcpu *v);
 /* INIT and SIPI from another vCPU: sets hvm_vcpu.init_pending/sipi_*, wakes v. */
 void hvm_vcpu_init_ipi(struct vcpu *v);
 void hvm_vcpu_sipi(struct vcpu *v, uint8_t vector);

@@ -299,6 +299,7 @@ void hvm_skip_insn(struct vcpu *v, unsigned int len)
     hvm_ops->set_shadow(v, hvm_ops->get_shadow(v) & HVM_SHADOW_NMI);
     h->regs.rflags &= ~(uint64_t)RFLAGS_RF;
     if (unlikely(h->regs.rflags & RFLAGS_TF)) {
+        hvm_ops->sync_dr(v);
         h->dr6 |= 0x4000; /* BS */
         hvm_ops->update_dr(v);
         hvm_inject_exception(v, 1, HVM_NO_ERROR_CODE);

@@ -324,6 +324,12 @@ static void svm_update_dr(struct vcpu *v)
         load_dr(v);
 }
 
+static void svm_sync_dr(struct vcpu *v)
+{
+    if (v == current && to_svm(v)->dr_loaded)
+        save_dr(v);
+}
+
 static void svm_update_tsc_offset(struct vcpu *v)
 {
     to_svm(v)->vmcb->tsc_offset = v->hvm->tsc_offset;
@@ -593,6 +599,7 @@ static const struct hvm_ops svm_ops = {
     .update_efer = svm_update_efer,
     .update_pat = svm_update_pat,
     .update_dr = svm_update_dr,
+    .sync_dr = svm_sync_dr,
     .update_tsc_offset = svm_update_tsc_offset,
     .get_msrs = svm_get_msrs,
     .set_msrs = svm_set_msrs,
