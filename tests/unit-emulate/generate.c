@@ -33,7 +33,7 @@ static void put(struct candidate *c, unsigned int *at, uint8_t b)
 static void put_prefixes(struct rng *r, unsigned int bits, struct candidate *c,
                          unsigned int *at)
 {
-    static const uint8_t seg[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
+    static const uint8_t seg[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
 
     if (bits == 64 && rng_chance(r, 2))
         put(c, at, 0x40 | rng_below(r, 16)); /* without effect */
@@ -53,8 +53,8 @@ static void put_prefixes(struct rng *r, unsigned int bits, struct candidate *c,
 
 /* Opcodes of 0F that move vector registers, for VEX. */
 static const uint8_t vex_opcodes[] = {
-    0x10, 0x11, 0x12, 0x13, 0x16, 0x17, 0x28, 0x29, 0x2b, 0x50, 0x54, 0x55, 0x56, 0x57, 0x6e,
-    0x6f, 0x77, 0x7e, 0x7f, 0xae, 0xd6, 0xd7, 0xdb, 0xdf, 0xe7, 0xeb, 0xef, 0xf0,
+    0x10, 0x11, 0x12, 0x13, 0x16, 0x17, 0x28, 0x29, 0x2b, 0x50, 0x54, 0x55, 0x56, 0x57,
+    0x6e, 0x6f, 0x77, 0x7e, 0x7f, 0xae, 0xd6, 0xd7, 0xdb, 0xdf, 0xe7, 0xeb, 0xef, 0xf0,
 };
 
 static void put_vex(struct rng *r, struct candidate *c, unsigned int *at)
@@ -121,15 +121,15 @@ void candidate_decode(unsigned int bits, struct candidate *c)
         ZydisDecoderInit(&decoder[2], ZYDIS_MACHINE_MODE_LONG_COMPAT_16,
                          ZYDIS_STACK_WIDTH_16);
         for (unsigned int k = 0; k < 3; k++) { /* the CPU of this machine is AMD's */
-            ZydisDecoderEnableMode(&decoder[k], ZYDIS_DECODER_MODE_AMD_BRANCHES, ZYAN_TRUE);
+            ZydisDecoderEnableMode(&decoder[k], ZYDIS_DECODER_MODE_AMD_BRANCHES,
+                                   ZYAN_TRUE);
             ZydisDecoderEnableMode(&decoder[k], ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
             ZydisDecoderEnableMode(&decoder[k], ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
             ZydisDecoderEnableMode(&decoder[k], ZYDIS_DECODER_MODE_KNC, ZYAN_FALSE);
         }
         ready = true;
     }
-    c->valid = ZYAN_SUCCESS(
-        ZydisDecoderDecodeFull(d, c->bytes, 15, &c->insn, c->ops));
+    c->valid = ZYAN_SUCCESS(ZydisDecoderDecodeFull(d, c->bytes, 15, &c->insn, c->ops));
     if (!c->valid)
         c->insn.machine_mode = d->machine_mode;
     c->len = c->valid ? c->insn.length : 15;
@@ -140,8 +140,8 @@ static const uint8_t *opcode_of(const struct candidate *c)
 {
     unsigned int k = 0;
 
-    static const uint8_t prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
-                                        0x66, 0x67, 0xf0, 0xf2, 0xf3 };
+    static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
+                                       0x66, 0x67, 0xf0, 0xf2, 0xf3};
 
     while (k < 12 && (memchr(prefixes, c->bytes[k], sizeof(prefixes)) ||
                       (c->insn.machine_mode == ZYDIS_MACHINE_MODE_LONG_64 &&
@@ -158,8 +158,8 @@ bool candidate_runs(const struct candidate *c)
     if ((p[0] == 0xcd && p[1] == 0x80) || p[0] == 0xf1)
         return false;
     /* LOOPcc with a REP prefix is reserved: AMD takes the condition from the prefix */
-    if ((p[0] & 0xfe) == 0xe0 && (memchr(c->bytes, 0xf2, p - c->bytes) ||
-                                  memchr(c->bytes, 0xf3, p - c->bytes)))
+    if ((p[0] & 0xfe) == 0xe0 &&
+        (memchr(c->bytes, 0xf2, p - c->bytes) || memchr(c->bytes, 0xf3, p - c->bytes)))
         return false;
     if (p[0] != 0x0f)
         return true;
@@ -226,11 +226,13 @@ uint64_t candidate_undefined(const struct candidate *c, uint64_t rcx)
     case ZYDIS_MNEMONIC_ROR:
     case ZYDIS_MNEMONIC_RCL:
     case ZYDIS_MNEMONIC_RCR:
-        count = c->ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? c->ops[1].imm.value.u : rcx;
+        count =
+            c->ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? c->ops[1].imm.value.u : rcx;
         break;
     case ZYDIS_MNEMONIC_SHLD:
     case ZYDIS_MNEMONIC_SHRD:
-        count = c->ops[2].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? c->ops[2].imm.value.u : rcx;
+        count =
+            c->ops[2].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? c->ops[2].imm.value.u : rcx;
         break;
     default:
         return mask;

@@ -11,8 +11,8 @@ static struct machine *machine_of(struct emul_ctxt *c)
     return c->opaque;
 }
 
-static int note(struct machine *m, enum machine_event event, uint64_t where,
-                unsigned int bytes, uint64_t value)
+static void record(struct machine *m, enum machine_event event, uint64_t where,
+                   unsigned int bytes, uint64_t value)
 {
     if (m->logged < MACHINE_LOG) {
         m->log[m->logged].event = event;
@@ -21,6 +21,13 @@ static int note(struct machine *m, enum machine_event event, uint64_t where,
         m->log[m->logged].value = value;
         m->logged++;
     }
+}
+
+/* An access, which the test may have chosen to fail. */
+static int note(struct machine *m, enum machine_event event, uint64_t where,
+                unsigned int bytes, uint64_t value)
+{
+    record(m, event, where, bytes, value);
     m->accesses++;
     if (m->accesses == m->retry_at)
         return EMUL_RETRY;
@@ -34,10 +41,10 @@ static void *system_memory(struct machine *m, uint64_t lin, unsigned int bytes)
         void *mem;
         size_t size;
     } area[] = {
-        { MACHINE_GDT, m->gdt, sizeof(m->gdt) },
-        { MACHINE_LDT, m->ldt, sizeof(m->ldt) },
-        { MACHINE_IDT, m->idt, sizeof(m->idt) },
-        { MACHINE_TSS, m->tss, sizeof(m->tss) },
+        {MACHINE_GDT, m->gdt, sizeof(m->gdt)},
+        {MACHINE_LDT, m->ldt, sizeof(m->ldt)},
+        {MACHINE_IDT, m->idt, sizeof(m->idt)},
+        {MACHINE_TSS, m->tss, sizeof(m->tss)},
     };
 
     for (unsigned int k = 0; k < 4; k++) {
@@ -51,7 +58,8 @@ static void *system_memory(struct machine *m, uint64_t lin, unsigned int bytes)
 }
 
 /* Host address of one guest byte, or the page fault that accessing it causes. */
-static int byte_at(struct machine *m, uint64_t lin, int prot, uint32_t access, uint8_t **p)
+static int byte_at(struct machine *m, uint64_t lin, int prot, uint32_t access,
+                   uint8_t **p)
 {
     uint64_t page = (lin - m->base) >> 12;
     uint32_t error = m->c.cpl == 3 && !(access & EMUL_ACC_SYSTEM) ? 4 : 0;
@@ -105,7 +113,8 @@ static int copy(struct machine *m, uint64_t lin, void *buf, unsigned int bytes,
         rc = check_range(m, lin, bytes, prot, access);
     if (rc != EMUL_OKAY)
         return rc;
-    memcpy(&v, buf, write ? (bytes < 8 ? bytes : 8) : 0);
+    if (write)
+        memcpy(&v, buf, bytes < 8 ? bytes : 8);
     rc = note(m, write ? EV_WRITE : EV_READ, lin, bytes, v);
     if (rc != EMUL_OKAY)
         return rc;
@@ -151,11 +160,12 @@ static int m_cmpxchg(struct emul_ctxt *c, uint64_t lin, const void *old, const v
     }
     if (memcmp(now, old, bytes))
         return EMUL_CMPXCHG_FAILED;
-    note(m, EV_CMPXCHG, lin, bytes, 0);
+    record(m, EV_CMPXCHG, lin, bytes, 0);
     return copy(m, lin, (void *)new, bytes, access | EMUL_ACC_WRITE);
 }
 
-static int m_io_read(struct emul_ctxt *c, uint16_t port, unsigned int bytes, uint32_t *val)
+static int m_io_read(struct emul_ctxt *c, uint16_t port, unsigned int bytes,
+                     uint32_t *val)
 {
     struct machine *m = machine_of(c);
 
@@ -164,7 +174,8 @@ static int m_io_read(struct emul_ctxt *c, uint16_t port, unsigned int bytes, uin
     return note(m, EV_IO_READ, port, bytes, *val);
 }
 
-static int m_io_write(struct emul_ctxt *c, uint16_t port, unsigned int bytes, uint32_t val)
+static int m_io_write(struct emul_ctxt *c, uint16_t port, unsigned int bytes,
+                      uint32_t val)
 {
     return note(machine_of(c), EV_IO_WRITE, port, bytes, val);
 }
@@ -182,11 +193,14 @@ static int bulk(struct emul_ctxt *c, bulk_step *step, uint64_t a, uint64_t b, bo
     *reps = 0;
     if (m->rep_refuse)
         return EMUL_UNHANDLEABLE;
-    note(m, EV_REP, b, bytes, want);
+    record(m, EV_REP, b, bytes, want);
     if (m->rep_max && want > m->rep_max)
         want = m->rep_max;
     for (; *reps < want; ++*reps) {
-        uint64_t by = (down ? -1 : 1) * (uint64_t)*reps * bytes;
+        uint64_t by = (uint64_t)*reps * bytes;
+
+        if (down)
+            by = -by;
 
         rc = step(c, move_a ? a + by : a, b + by, bytes);
         if (rc != EMUL_OKAY)
@@ -230,8 +244,8 @@ static int m_rep_ins(struct emul_ctxt *c, uint16_t port, uint64_t dst, unsigned 
     return bulk(c, step_ins, port, dst, false, bytes, reps, down);
 }
 
-static int m_rep_outs(struct emul_ctxt *c, uint16_t port, uint64_t src, unsigned int bytes,
-                      unsigned long *reps, bool down)
+static int m_rep_outs(struct emul_ctxt *c, uint16_t port, uint64_t src,
+                      unsigned int bytes, unsigned long *reps, bool down)
 {
     return bulk(c, step_outs, port, src, false, bytes, reps, down);
 }
@@ -442,17 +456,17 @@ static int m_hypercall(struct emul_ctxt *c)
     return EMUL_OKAY;
 }
 
-#define COMMON_OPS                                                                            \
-    .fetch = m_fetch, .read = m_read, .write = m_write, .cmpxchg = m_cmpxchg,                 \
-    .io_read = m_io_read, .io_write = m_io_write, .seg_read = m_seg_read,                     \
-    .seg_write = m_seg_write, .cr_read = m_cr_read, .cr_write = m_cr_write,                   \
-    .dr_read = m_dr_read, .dr_write = m_dr_write, .msr_read = m_msr_read,                     \
-    .msr_write = m_msr_write, .xcr_read = m_xcr_read, .xcr_write = m_xcr_write,               \
-    .cpuid = m_cpuid, .rdtsc = m_rdtsc, .rdpmc = m_rdpmc, .invlpg = m_invlpg,                 \
-    .cache = m_cache, .vec_read = m_vec_read, .vec_write = m_vec_write, .fpu = m_fpu,         \
+#define COMMON_OPS                                                                       \
+    .fetch = m_fetch, .read = m_read, .write = m_write, .cmpxchg = m_cmpxchg,            \
+    .io_read = m_io_read, .io_write = m_io_write, .seg_read = m_seg_read,                \
+    .seg_write = m_seg_write, .cr_read = m_cr_read, .cr_write = m_cr_write,              \
+    .dr_read = m_dr_read, .dr_write = m_dr_write, .msr_read = m_msr_read,                \
+    .msr_write = m_msr_write, .xcr_read = m_xcr_read, .xcr_write = m_xcr_write,          \
+    .cpuid = m_cpuid, .rdtsc = m_rdtsc, .rdpmc = m_rdpmc, .invlpg = m_invlpg,            \
+    .cache = m_cache, .vec_read = m_vec_read, .vec_write = m_vec_write, .fpu = m_fpu,    \
     .hypercall = m_hypercall
 
-const struct emul_ops machine_ops = { COMMON_OPS };
+const struct emul_ops machine_ops = {COMMON_OPS};
 const struct emul_ops machine_ops_bulk = {
     COMMON_OPS,
     .rep_ins = m_rep_ins,
@@ -475,7 +489,7 @@ void machine_load_selector(struct machine *m, unsigned int seg, uint16_t sel)
     struct emul_seg *s = &m->seg[seg];
     uint64_t d;
 
-    *s = (struct emul_seg){ .sel = sel };
+    *s = (struct emul_seg){.sel = sel};
     if (!(sel & ~3))
         return;
     d = (sel & 4 ? m->ldt : m->gdt)[sel >> 3];
@@ -488,13 +502,13 @@ void machine_load_selector(struct machine *m, unsigned int seg, uint16_t sel)
 
 void machine_reset(struct machine *m, unsigned int bits)
 {
-    static const uint16_t code_attr[] = { 0x09b, 0xc9b, 0xa9b };
+    static const uint16_t code_attr[] = {0x09b, 0xc9b, 0xa9b};
     uint8_t *mem = m->mem;
     const uint8_t *prot = m->prot;
     uint64_t base = m->base;
     unsigned int pages = m->pages;
 
-    *m = (struct machine){ .mem = mem, .base = base, .pages = pages, .prot = prot };
+    *m = (struct machine){.mem = mem, .base = base, .pages = pages, .prot = prot};
     m->fcw = 0x37f;
     m->mxcsr = 0x1f80;
     m->xcr0 = 7;
@@ -504,23 +518,24 @@ void machine_reset(struct machine *m, unsigned int bits)
     m->c.features = ~0u & ~EMUL_F_SVM;
     m->regs.rflags = 2;
     m->regs.rip = m->base;
-    m->gdt[1] = machine_desc(0, 0xffffffff, code_attr[bits == 64 ? 2 : bits == 32 ? 1 : 0]);
+    m->gdt[1] = machine_desc(0, 0xffffffff,
+                             code_attr[bits == 64   ? 2
+                                       : bits == 32 ? 1
+                                                    : 0]);
     m->gdt[2] = machine_desc(0, 0xffffffff, 0xc93);
     for (unsigned int k = 0; k <= EMUL_GS; k++) {
         if (bits)
             machine_load_selector(m, k, k == EMUL_CS ? 8 : 16);
         else
-            m->seg[k] = (struct emul_seg){ .attr = 0x93, .limit = 0xffff };
+            m->seg[k] = (struct emul_seg){.attr = 0x93, .limit = 0xffff};
     }
     m->seg[EMUL_CS].limit = bits ? 0xffffffff : 0xffff;
-    m->seg[EMUL_GDTR] = (struct emul_seg){ .base = MACHINE_GDT, .limit = 0xff };
-    m->seg[EMUL_IDTR] = (struct emul_seg){ .base = MACHINE_IDT, .limit = 0xfff };
-    m->seg[EMUL_LDTR] = (struct emul_seg){
-        .sel = 0x50, .attr = 0x82, .base = MACHINE_LDT, .limit = 0xff
-    };
-    m->seg[EMUL_TR] = (struct emul_seg){
-        .sel = 0x40, .attr = 0x8b, .base = MACHINE_TSS, .limit = 0x67
-    };
+    m->seg[EMUL_GDTR] = (struct emul_seg){.base = MACHINE_GDT, .limit = 0xff};
+    m->seg[EMUL_IDTR] = (struct emul_seg){.base = MACHINE_IDT, .limit = 0xfff};
+    m->seg[EMUL_LDTR] =
+        (struct emul_seg){.sel = 0x50, .attr = 0x82, .base = MACHINE_LDT, .limit = 0xff};
+    m->seg[EMUL_TR] =
+        (struct emul_seg){.sel = 0x40, .attr = 0x8b, .base = MACHINE_TSS, .limit = 0x67};
     m->c.ops = &machine_ops;
 }
 

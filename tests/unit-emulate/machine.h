@@ -1,5 +1,5 @@
-/* The machine that tests let the emulator work on: memory with page protections, descriptor
- * tables, registers behind every callback, and knobs that make callbacks fail.
+/* The machine that tests let the emulator work on: memory with page protections,
+ * descriptor tables, registers behind every callback, and knobs that make callbacks fail.
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #ifndef TESTS_UNIT_EMULATE_MACHINE_H
@@ -15,7 +15,15 @@ enum { MACHINE_MSRS = 16, MACHINE_LOG = 64 };
 #define MACHINE_IDT 0xffff900000020000ull
 #define MACHINE_TSS 0xffff900000030000ull
 
-enum machine_event { EV_NONE, EV_READ, EV_WRITE, EV_IO_READ, EV_IO_WRITE, EV_REP, EV_CMPXCHG };
+enum machine_event {
+    EV_NONE,
+    EV_READ,
+    EV_WRITE,
+    EV_IO_READ,
+    EV_IO_WRITE,
+    EV_REP,
+    EV_CMPXCHG
+};
 
 struct machine {
     struct emul_ctxt c;
@@ -41,12 +49,14 @@ struct machine {
     uint32_t mxcsr;
     bool fpu_pending; /* an x87 exception waits: #MF */
 
-    uint32_t io_value;     /* what reads return, plus one at each read */
-    unsigned int retry_at; /* the n-th memory or port access returns EMUL_RETRY; 0: none */
-    unsigned int fail_at;  /* the n-th returns EMUL_UNHANDLEABLE */
-    unsigned int lose;     /* so many LOCKed compare-and-exchanges find other memory */
-    unsigned int rep_max;  /* bulk callbacks do at most this many iterations; 0: no limit */
-    bool rep_refuse;       /* bulk callbacks are EMUL_UNHANDLEABLE */
+    uint32_t io_value; /* what reads return, plus one at each read */
+    unsigned int
+        retry_at;         /* the n-th memory or port access returns EMUL_RETRY; 0: none */
+    unsigned int fail_at; /* the n-th returns EMUL_UNHANDLEABLE */
+    unsigned int lose;    /* so many LOCKed compare-and-exchanges find other memory */
+    unsigned int
+        rep_max;     /* bulk callbacks do at most this many iterations; 0: no limit */
+    bool rep_refuse; /* bulk callbacks are EMUL_UNHANDLEABLE */
 
     /* what happened, oldest first */
     struct {
@@ -65,7 +75,8 @@ extern const struct emul_ops machine_ops, machine_ops_bulk;
  * (bits = 0); the memory fields stay. */
 void machine_reset(struct machine *m, unsigned int bits);
 
-/* Load a segment register's hidden part from the machine's tables; a null selector too. */
+/* Load a segment register's hidden part from the machine's tables; a null selector too.
+ */
 void machine_load_selector(struct machine *m, unsigned int seg, uint16_t sel);
 
 /* Give the emulator the machine's state, run one instruction. */

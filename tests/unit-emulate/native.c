@@ -1,9 +1,10 @@
 /* A process that runs single instructions on the real CPU.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Life: fork; the child maps the sandbox, takes a signal handler and an alternate stack, and
- * stops; the parent then makes it unmap everything else and forbid itself system calls.
- * A fault's vector, error code and CR2 are read from the signal frame that the kernel writes.
+ * Life: fork; the child maps the sandbox, takes a signal handler and an alternate stack,
+ * and stops; the parent then makes it unmap everything else and forbid itself system
+ * calls. A fault's vector, error code and CR2 are read from the signal frame that the
+ * kernel writes.
  */
 #include "native.h"
 
@@ -70,30 +71,30 @@ static int make_ldt(void)
     const uint32_t b = SANDBOX_BASE;
     int rc = 0;
 
-    rc |= set_ldt(0, 0, 0xfffff, 2, true, true, false, false);    /* flat code, 32 bits */
-    rc |= set_ldt(1, b, 0xffff, 2, false, false, false, false);   /* code, 16 bits */
-    rc |= set_ldt(2, b, 0xffff, 0, false, false, false, false);   /* data, 16 bits */
-    rc |= set_ldt(3, b, 0x5fff, 0, true, false, false, false);    /* small limit */
-    rc |= set_ldt(4, b, 0x4fff, 1, true, false, false, false);    /* expand-down, 32 bits */
-    rc |= set_ldt(5, b, 0x4fff, 1, false, false, false, false);   /* expand-down, 16 bits */
-    rc |= set_ldt(6, b, 0xffff, 0, true, false, true, false);     /* read-only */
-    rc |= set_ldt(7, b, 0xffff, 0, true, false, false, true);     /* not present */
-    rc |= set_ldt(8, b, 0x1fff, 2, true, false, false, false);    /* code, small limit */
-    rc |= set_ldt(9, b, 0xffff, 2, true, false, true, false);     /* execute-only code */
-    rc |= set_ldt(10, b, 0xffff, 3, true, false, false, true);    /* conforming, absent */
-    rc |= set_ldt(11, 0, 0xfffff, 0, true, true, false, false);   /* flat data */
-    rc |= set_ldt(12, b, 0xffff, 2, true, false, false, true);    /* code, not present */
+    rc |= set_ldt(0, 0, 0xfffff, 2, true, true, false, false);  /* flat code, 32 bits */
+    rc |= set_ldt(1, b, 0xffff, 2, false, false, false, false); /* code, 16 bits */
+    rc |= set_ldt(2, b, 0xffff, 0, false, false, false, false); /* data, 16 bits */
+    rc |= set_ldt(3, b, 0x5fff, 0, true, false, false, false);  /* small limit */
+    rc |= set_ldt(4, b, 0x4fff, 1, true, false, false, false);  /* expand-down, 32 bits */
+    rc |= set_ldt(5, b, 0x4fff, 1, false, false, false, false); /* expand-down, 16 bits */
+    rc |= set_ldt(6, b, 0xffff, 0, true, false, true, false);   /* read-only */
+    rc |= set_ldt(7, b, 0xffff, 0, true, false, false, true);   /* not present */
+    rc |= set_ldt(8, b, 0x1fff, 2, true, false, false, false);  /* code, small limit */
+    rc |= set_ldt(9, b, 0xffff, 2, true, false, true, false);   /* execute-only code */
+    rc |= set_ldt(10, b, 0xffff, 3, true, false, false, true);  /* conforming, absent */
+    rc |= set_ldt(11, 0, 0xfffff, 0, true, true, false, false); /* flat data */
+    rc |= set_ldt(12, b, 0xffff, 2, true, false, false, true);  /* code, not present */
     rc |= set_ldt(13, 0xfffffff0, 0xfffff, 0, true, true, false, false); /* base wraps */
-    rc |= set_ldt(14, b, 0xf, 0, true, true, false, false);       /* data, page limit */
+    rc |= set_ldt(14, b, 0xf, 0, true, true, false, false); /* data, page limit */
     return rc;
 }
 
 static void __attribute__((noreturn)) child_main(int fd, int sig_fd)
 {
-    static const uint8_t handler[] = { 0xcc };
-    struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
-    static const int sigs[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE };
-    stack_t ss = { .ss_sp = (void *)SIG_BASE, .ss_size = SIG_BYTES - 4096 };
+    static const uint8_t handler[] = {0xcc};
+    struct sigaction sa = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    static const int sigs[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+    stack_t ss = {.ss_sp = (void *)SIG_BASE, .ss_size = SIG_BYTES - 4096};
     void *p;
 
     for (unsigned int k = 0; k < SANDBOX_PAGES; k++) {
@@ -145,8 +146,9 @@ static long inject(struct native *n, long nr, unsigned long a, unsigned long b,
     r.rsi = b;
     r.rdx = c;
     if (ptrace(PTRACE_SETREGS, n->pid, NULL, &r) ||
-        ptrace(PTRACE_SINGLESTEP, n->pid, NULL, NULL) || waitpid(n->pid, &status, 0) < 0 ||
-        !WIFSTOPPED(status) || ptrace(PTRACE_GETREGS, n->pid, NULL, &r))
+        ptrace(PTRACE_SINGLESTEP, n->pid, NULL, NULL) ||
+        waitpid(n->pid, &status, 0) < 0 || !WIFSTOPPED(status) ||
+        ptrace(PTRACE_GETREGS, n->pid, NULL, &r))
         return -1;
     return (long)r.rax;
 }
@@ -156,13 +158,13 @@ static int forbid_syscalls(struct native *n)
     struct sock_filter filter[] = {
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
     };
-    struct sock_fprog prog = { .len = 1,
-                               .filter = (void *)(SANDBOX_BASE + 0x4100ul) };
+    struct sock_fprog prog = {.len = 1, .filter = (void *)(SANDBOX_BASE + 0x4100ul)};
 
     memcpy(n->mem + 0x4000, &prog, sizeof(prog));
     memcpy(n->mem + 0x4100, filter, sizeof(filter));
-    return inject(n, SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, SANDBOX_BASE + 0x4000ul) ? -1
-                                                                                        : 0;
+    return inject(n, SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, SANDBOX_BASE + 0x4000ul)
+               ? -1
+               : 0;
 }
 
 static void *map_shared(int *fd, size_t bytes)
@@ -226,7 +228,7 @@ int native_get_regs(struct native *n, struct user_regs_struct *regs)
 
 int native_get_xstate(struct native *n, uint8_t *xstate, size_t *len)
 {
-    struct iovec iov = { xstate, XSTATE_MAX };
+    struct iovec iov = {xstate, XSTATE_MAX};
     int rc = ptrace(PTRACE_GETREGSET, n->pid, NT_X86_XSTATE, &iov) ? -1 : 0;
 
     *len = iov.iov_len;
@@ -254,14 +256,14 @@ static int read_frame(struct native *n, int sig, struct native_result *r)
     return 0;
 }
 
-int native_run(struct native *n, struct user_regs_struct *regs, bool step, uint8_t *xstate,
-               size_t *xstate_len, struct native_result *r)
+int native_run(struct native *n, struct user_regs_struct *regs, bool step,
+               uint8_t *xstate, size_t *xstate_len, struct native_result *r)
 {
-    struct iovec iov = { xstate, xstate ? *xstate_len : 0 };
+    struct iovec iov = {xstate, xstate ? *xstate_len : 0};
     siginfo_t si;
     int status, sig;
 
-    *r = (struct native_result){ 0 };
+    *r = (struct native_result){0};
     regs->orig_rax = -1;
     if (ptrace(PTRACE_SETREGS, n->pid, NULL, regs))
         return -1;

@@ -1,8 +1,8 @@
-/* A process that runs single instructions on the real CPU for the emulator to be compared with.
- * SPDX-License-Identifier: GPL-2.0-or-later
+/* A process that runs single instructions on the real CPU for the emulator to be compared
+ * with. SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The child has nothing mapped but the sandbox and a signal page, may make no system call,
- * and never runs anything but the instruction under test: all through ptrace.
+ * The child has nothing mapped but the sandbox and a signal page, may make no system
+ * call, and never runs anything but the instruction under test: all through ptrace.
  */
 #ifndef TESTS_UNIT_EMULATE_NATIVE_H
 #define TESTS_UNIT_EMULATE_NATIVE_H
@@ -48,8 +48,8 @@ void native_stop(struct native *n);
 
 /* Execute: one instruction (`step`), or until an INT3.  *regs in and out.  xstate may be
  * NULL; it is an XSAVE image of *xstate_len bytes, in and out. */
-int native_run(struct native *n, struct user_regs_struct *regs, bool step, uint8_t *xstate,
-               size_t *xstate_len, struct native_result *r);
+int native_run(struct native *n, struct user_regs_struct *regs, bool step,
+               uint8_t *xstate, size_t *xstate_len, struct native_result *r);
 
 /* Registers and XSAVE image of the child as it is. */
 int native_get_xstate(struct native *n, uint8_t *xstate, size_t *len);

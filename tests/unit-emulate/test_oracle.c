@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * EMUL_SEED and EMUL_SECONDS in the environment change the defaults; a failure prints the
- * bytes, the inputs and both outcomes.  Code is 64-bit, 32-bit and 16-bit (the latter two in
- * compatibility mode with segments from an LDT), at CPL 3.
+ * bytes, the inputs and both outcomes.  Code is 64-bit, 32-bit and 16-bit (the latter two
+ * in compatibility mode with segments from an LDT), at CPL 3.
  */
 #include "generate.h"
 #include "machine.h"
@@ -55,11 +55,12 @@ struct trial {
     bool vector;
 };
 
-/* --- inputs ------------------------------------------------------------------------------- */
+/* --- inputs
+ * ------------------------------------------------------------------------------- */
 
 static uint64_t random_pointer(unsigned int bits)
 {
-    static const uint8_t data_pages[] = { 4, 5, 6, 7, 9, 10, 13 };
+    static const uint8_t data_pages[] = {4, 5, 6, 7, 9, 10, 13};
     uint64_t off = data_pages[rng_below(&rng, 7)] * 4096 + rng_below(&rng, 4096);
 
     if (rng_chance(&rng, 20)) /* near a page's end */
@@ -74,8 +75,10 @@ static uint64_t random_pointer(unsigned int bits)
 static uint64_t random_value(unsigned int bits)
 {
     static const uint64_t odd[] = {
-        0, 1, ~0ull, 0x80, 0x7f, 0x8000, 0x7fff, 0x80000000, 0x7fffffff, 1ull << 63,
-        ~0ull >> 1, 0xffff, 0xffffffff, 0x800000000000, 0x7fffffffffff, 2,
+        0,          1,      ~0ull,      0x80,           0x7f,
+        0x8000,     0x7fff, 0x80000000, 0x7fffffff,     1ull << 63,
+        ~0ull >> 1, 0xffff, 0xffffffff, 0x800000000000, 0x7fffffffffff,
+        2,
     };
     unsigned int k = rng_below(&rng, 100);
 
@@ -88,7 +91,8 @@ static uint64_t random_value(unsigned int bits)
     return rng_next(&rng);
 }
 
-static const uint16_t data_sel[] = { 0x2b, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x5f, 0x6f, 0x77, 0x2b };
+static const uint16_t data_sel[] = {0x2b, 0x17, 0x1f, 0x27, 0x2f,
+                                    0x37, 0x5f, 0x6f, 0x77, 0x2b};
 static const uint16_t any_sel[] = {
     0,    3,    0x23, 0x2b, 0x33, 0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x47,
     0x4f, 0x57, 0x5f, 0x67, 0x6f, 0x77, 0x10, 0x18, 0x08, 0x28, 0x2a, 0x16, 0x87, 0xfff7,
@@ -102,8 +106,8 @@ static uint16_t random_selector(void)
 
 static void random_segments(struct trial *t)
 {
-    static const uint16_t code64[] = { 0x33 }, code32[] = { 0x23, 0x07 }, code16[] = { 0x0f };
-    const uint16_t stack[] = { 0x2b, 0x17, 0x1f, 0x5f, 0x27, 0x2f, 0x77 };
+    static const uint16_t code64[] = {0x33}, code32[] = {0x23, 0x07}, code16[] = {0x0f};
+    const uint16_t stack[] = {0x2b, 0x17, 0x1f, 0x5f, 0x27, 0x2f, 0x77};
 
     for (unsigned int k = 0; k <= EMUL_GS; k++)
         t->sel[k] = data_sel[rng_below(&rng, 10)];
@@ -167,7 +171,8 @@ static void random_registers(struct trial *t)
             r[k] = (uint32_t)r[k];
         t->in.rsp = (uint32_t)t->in.rsp;
     }
-    t->in.rflags = 2 | 0x200 | (rng_next(&rng) & (STATUS | (rng_chance(&rng, 20) ? 0x400 : 0)));
+    t->in.rflags =
+        2 | 0x200 | (rng_next(&rng) & (STATUS | (rng_chance(&rng, 20) ? 0x400 : 0)));
     if (rng_chance(&rng, 3))
         t->in.rflags |= 0x4000;
     if (t->step)
@@ -188,7 +193,8 @@ static void random_vectors(void)
     machine.ftw = rng_chance(&rng, 50) ? 0 : 0xff;
 }
 
-/* --- both machines' state ------------------------------------------------------------------- */
+/* --- both machines' state
+ * ------------------------------------------------------------------- */
 
 /* Descriptor tables as a Linux process sees them (arch/x86/include/asm/segment.h). */
 static void make_tables(void)
@@ -205,16 +211,14 @@ static void make_tables(void)
     machine.gdt[6] = machine_desc(0, 0xffffffff, 0xafb);
     machine.gdt[15] = machine_desc(0, per_cpu, 0x4f5); /* its limit is the CPU's number */
     memcpy(machine.ldt, sandbox_ldt, sizeof(sandbox_ldt));
-    machine.seg[EMUL_GDTR] = (struct emul_seg){ .base = MACHINE_GDT, .limit = 127 };
+    machine.seg[EMUL_GDTR] = (struct emul_seg){.base = MACHINE_GDT, .limit = 127};
     machine.seg[EMUL_LDTR] = (struct emul_seg){
-        .sel = 0x50, .attr = 0x82, .base = MACHINE_LDT, .limit = 8 * 15 - 1
-    };
-    machine.seg[EMUL_IDTR] = (struct emul_seg){ .base = MACHINE_IDT, .limit = 0xfff };
+        .sel = 0x50, .attr = 0x82, .base = MACHINE_LDT, .limit = 8 * 15 - 1};
+    machine.seg[EMUL_IDTR] = (struct emul_seg){.base = MACHINE_IDT, .limit = 0xfff};
     for (unsigned int k = 0; k < 256; k++) /* DPL 0 but for #BP and #OF */
         machine.idt[2 * k] = (k == 3 || k == 4 ? 0xeeull : 0x8eull) << 40;
-    machine.seg[EMUL_TR] = (struct emul_seg){
-        .sel = 0x40, .attr = 0x8b, .base = MACHINE_TSS, .limit = 0x67
-    };
+    machine.seg[EMUL_TR] =
+        (struct emul_seg){.sel = 0x40, .attr = 0x8b, .base = MACHINE_TSS, .limit = 0x67};
     memset(machine.tss, 0xff, sizeof(machine.tss)); /* the bitmap is beyond the limit */
 }
 
@@ -289,7 +293,8 @@ static void load_xstate(uint8_t *x)
     memcpy(x + 512, &bv, 8);
 }
 
-/* --- comparison --------------------------------------------------------------------------------- */
+/* --- comparison
+ * --------------------------------------------------------------------------------- */
 
 static char why[400];
 
@@ -351,10 +356,10 @@ static bool compare_vectors(const uint8_t *x, bool fault)
 
     for (unsigned int k = 0; k < 16; k++) {
         snprintf(name, sizeof(name), "ymm%u", k);
-        bad |= differs(name, 0,
-                       (unsigned int)!!memcmp(machine.ymm[k], x + 160 + 16 * k, 16) +
-                           2 * !!memcmp(machine.ymm[k] + 16,
-                                        x + native.ymm_offset + 16 * k, 16));
+        bad |= differs(
+            name, 0,
+            (unsigned int)!!memcmp(machine.ymm[k], x + 160 + 16 * k, 16) +
+                2 * !!memcmp(machine.ymm[k] + 16, x + native.ymm_offset + 16 * k, 16));
     }
     for (unsigned int k = 0; k < 8; k++) {
         snprintf(name, sizeof(name), "mm%u", k);
@@ -377,7 +382,8 @@ static bool compare_memory(void)
         char name[32];
 
         snprintf(name, sizeof(name), "memory %#x", k);
-        bad |= differs(name, *(uint64_t *)(emulated_mem + k), *(uint64_t *)(native.mem + k));
+        bad |=
+            differs(name, *(uint64_t *)(emulated_mem + k), *(uint64_t *)(native.mem + k));
     }
     memcpy(emulated_mem, native.mem, SANDBOX_BYTES);
     return true;
@@ -393,11 +399,12 @@ static void describe_faults(int rc, const struct native_result *real)
 {
     const struct emul_event *e = &machine.c.event;
 
-    snprintf(why, sizeof(why),
-             "emulated result %d (vector %u error %#x cr2 %#lx), real %s (vector %u error %#x "
-             "cr2 %#lx)",
-             rc, e->vector, e->error, (unsigned long)e->cr2, real->fault ? "fault" : "done",
-             real->vector, real->error, (unsigned long)real->cr2);
+    snprintf(
+        why, sizeof(why),
+        "emulated result %d (vector %u error %#x cr2 %#lx), real %s (vector %u error %#x "
+        "cr2 %#lx)",
+        rc, e->vector, e->error, (unsigned long)e->cr2, real->fault ? "fault" : "done",
+        real->vector, real->error, (unsigned long)real->cr2);
 }
 
 /* Of an invalid instruction that reaches into a hole, the manuals leave open which comes
@@ -431,6 +438,14 @@ static bool compare_fault(const struct trial *t, const struct native_result *rea
     return bad;
 }
 
+static unsigned long load64(const uint8_t *p)
+{
+    unsigned long v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
 static void show_failure(const struct trial *t)
 {
     ZydisFormatter f;
@@ -455,7 +470,7 @@ static void show_failure(const struct trial *t)
                       SANDBOX_BASE + 8 * k;
 
         if (at < SANDBOX_BYTES - 8)
-            printf(" %lx", *(unsigned long *)(emulated_mem + at));
+            printf(" %lx", load64(emulated_mem + at));
     }
     printf("\n#   cs %x ss %x ds %x es %x fs %x gs %x base %lx %lx %s\n", t->sel[EMUL_CS],
            t->sel[EMUL_SS], t->sel[EMUL_DS], t->sel[EMUL_ES], t->sel[EMUL_FS],
@@ -463,10 +478,12 @@ static void show_failure(const struct trial *t)
            t->step ? "step" : "run");
 }
 
-/* --- one trial -------------------------------------------------------------------------------------- */
+/* --- one trial
+ * --------------------------------------------------------------------------------------
+ */
 
-/* Put the memory operand where something is, most of the time, by way of its base register
- * or its displacement. */
+/* Put the memory operand where something is, most of the time, by way of its base
+ * register or its displacement. */
 static void aim(struct trial *t)
 {
     const ZydisDecodedOperand *mem = NULL;
@@ -497,7 +514,8 @@ static void aim(struct trial *t)
     if (mem->mem.base != ZYDIS_REGISTER_NONE && mem->mem.base != ZYDIS_REGISTER_RIP &&
         mem->mem.base != ZYDIS_REGISTER_EIP) {
         int id = ZydisRegisterGetId(mem->mem.base);
-        static const uint8_t order[] = { 10, 11, 12, 5, 17, 4, 13, 14, 9, 8, 7, 6, 3, 2, 1, 0 };
+        static const uint8_t order[] = {10, 11, 12, 5, 17, 4, 13, 14,
+                                        9,  8,  7,  6, 3,  2, 1,  0};
         uint64_t *r = (uint64_t *)&t->in + order[id & 15];
 
         if (mem->mem.index != mem->mem.base)
@@ -516,8 +534,8 @@ static void aim(struct trial *t)
     }
 }
 
-/* Where the CPU goes on after its single step: MOV SS and POP SS hold the trap off for one
- * more instruction, a NOP here. */
+/* Where the CPU goes on after its single step: MOV SS and POP SS hold the trap off for
+ * one more instruction, a NOP here. */
 static uint64_t expected_rip(const struct trial *t)
 {
     return machine.regs.rip + (t->step && machine.c.retire.mov_ss ? 1 : 0);
@@ -568,7 +586,8 @@ static void try_one(struct trial *t)
         }
         goto skip;
     }
-    if (!t->step && memcmp(native.mem + t->offset, emulated_mem + t->offset, t->cand.len + 1))
+    if (!t->step &&
+        memcmp(native.mem + t->offset, emulated_mem + t->offset, t->cand.len + 1))
         goto skip; /* it overwrote itself or the INT3 */
     trials++;
     if (native_run(&native, &u, t->step, t->vector ? x : NULL, &len, &real))
@@ -635,9 +654,9 @@ static void random_trial(struct trial *t, unsigned int bits)
     do {
         candidate_make(&rng, bits, &t->cand);
     } while (!candidate_runs(&t->cand) || (!t->cand.valid && !rng_chance(&rng, 10)));
-    rep = t->cand.valid && (t->cand.insn.attributes &
-                            (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE |
-                             ZYDIS_ATTRIB_HAS_REPNE));
+    rep = t->cand.valid &&
+          (t->cand.insn.attributes &
+           (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE));
     t->step = !falls_through(&t->cand) || !rng_chance(&rng, rep ? 70 : 5);
     t->offset = rng_below(&rng, CODE_BYTES - 0x40);
     if (rng_chance(&rng, 5))
@@ -652,7 +671,9 @@ static void random_trial(struct trial *t, unsigned int bits)
         aim(t);
 }
 
-/* --- the tests ---------------------------------------------------------------------------------------- */
+/* --- the tests
+ * ----------------------------------------------------------------------------------------
+ */
 
 static double now(void)
 {
@@ -666,7 +687,7 @@ static unsigned long env_number(const char *name, unsigned long or)
 {
     const char *s = getenv(name);
 
-    return s ? strtoul(s, NULL, 0) : or;
+    return s ? strtoul(s, NULL, 0) : or ;
 }
 
 static void run_random(unsigned int bits, unsigned int percent)
@@ -695,8 +716,9 @@ static void run_random(unsigned int bits, unsigned int percent)
         if (unhandled[k] && getenv("EMUL_VERBOSE"))
             printf("# left out: %s %lu\n", ZydisMnemonicGetString(k), unhandled[k]);
     }
-    printf("# %u bits, EMUL_SEED %lu: %lu tried, %lu compared, %lu mnemonics, %u differ\n", bits,
-           (unsigned long)(seed - bits), count, handled, mnemonics, failures);
+    printf(
+        "# %u bits, EMUL_SEED %lu: %lu tried, %lu compared, %lu mnemonics, %u differ\n",
+        bits, (unsigned long)(seed - bits), count, handled, mnemonics, failures);
     assert_int_equal(failures, 0);
     /* a generator that finds nothing must not pass */
     assert_true(mnemonics > 150);
@@ -729,7 +751,7 @@ static void on_alarm(int sig)
 
 static int setup(void **state)
 {
-    const struct itimerval tick = { { 0, 500000 }, { 0, 500000 } };
+    const struct itimerval tick = {{0, 500000}, {0, 500000}};
     cpu_set_t cpus;
 
     CPU_ZERO(&cpus);

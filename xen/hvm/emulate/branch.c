@@ -34,13 +34,22 @@ int op_jmp_near(struct emul_ctxt *c)
     return jump(c, c->regs->rip + c->i.imm);
 }
 
+/* A fault of the stack segment comes before one of the target, as with AMD's processors.
+ */
 static int call(struct emul_ctxt *c, uint64_t target)
 {
-    uint64_t sp = c->regs->rsp;
-    int rc = branch_check(c, c->i.opsize, &target);
+    unsigned int n = c->i.opsize;
+    uint64_t sp = c->regs->rsp, lin, v;
+    int rc = emul_linear(c, EMUL_SS, sp_add(c, sp, -(uint64_t)n), n, EMUL_ACC_WRITE,
+                         stack_adsize(c), &lin);
 
+    if (rc != EMUL_OKAY)
+        return rc;
+    rc = branch_check(c, n, &target);
     if (rc == EMUL_OKAY)
-        rc = stack_push(c, &sp, c->i.opsize, c->regs->rip);
+        rc = stack_push(c, &sp, n, c->regs->rip);
+    else if (mem_read(c, lin, n, EMUL_ACC_RMW, &v) == EMUL_OKAY)
+        rc = gp0(c);
     if (rc != EMUL_OKAY)
         return rc;
     sp_commit(c, sp);

@@ -172,8 +172,9 @@ static int decode_vex(struct emul_ctxt *c, uint8_t opcode)
     uint8_t b1, b2;
     int rc;
 
-    if (i->lock || i->opsz || i->rep || i->rex || i->real)
+    if (i->real)
         return ud(c);
+    i->invalid = i->lock || i->opsz || i->rep || i->rex;
     rc = take_byte(c, &b1);
     if (rc != EMUL_OKAY)
         return rc;
@@ -194,7 +195,6 @@ static int decode_vex(struct emul_ctxt *c, uint8_t opcode)
     i->pp = b2 & 3;
     if (!mode64(c)) { /* eight registers; W counts for some BMI encodings only */
         i->rex &= 8;
-        i->vvvv &= 7;
     }
     if (i->map < 1 || i->map > 3)
         return ud(c);
@@ -453,6 +453,8 @@ static int check_opcode(struct emul_ctxt *c, uint32_t flags)
 {
     const struct emul_insn *i = &c->i;
 
+    if (i->invalid)
+        return ud(c);
     if (i->lock && !(flags & OP_LOCKANY) && (!(flags & OP_LOCK) || !i->mem))
         return ud(c);
     if (!(flags &
@@ -486,7 +488,7 @@ int emul_decode(struct emul_ctxt *c)
         return rc;
     flags = i->op->flags;
     if (unlikely(!i->op->fn))
-        return flags & OP_UD && !i->vex ? ud(c) : EMUL_UNHANDLEABLE;
+        return i->invalid || (flags & OP_UD && !i->vex) ? ud(c) : EMUL_UNHANDLEABLE;
     set_operand_size(c, flags);
     if (flags & OP_MODRM) {
         rc = decode_modrm(c, flags);

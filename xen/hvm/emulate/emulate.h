@@ -240,6 +240,7 @@ struct emul_insn {
     bool mem, lock, opsz, vex, vex_l, rip_rel;
     bool real; /* real mode or virtual-8086 mode: no descriptor checks */
     bool seg_override;
+    bool invalid; /* #UD once it is decoded to its end */
 };
 
 #define EMUL_INSN_MAX 15 /* bytes in the longest instruction */

@@ -207,20 +207,33 @@ static int return_finish(struct emul_ctxt *c, struct far_return *r)
     return EMUL_OKAY;
 }
 
-/* CA, CB */
+/* Read the stack slot `at` bytes above the top. */
+static int stack_peek(struct emul_ctxt *c, uint64_t at, uint64_t *val)
+{
+    uint64_t sp = sp_add(c, c->regs->rsp, at);
+
+    return stack_pop(c, &sp, c->i.opsize, val);
+}
+
+/* CA, CB.  The order of the stack accesses is that of AMD's processors. */
 int op_ret_far(struct emul_ctxt *c)
 {
     unsigned int n = c->i.opsize;
-    uint64_t sp = c->regs->rsp, sel, v;
+    uint64_t sp = sp_add(c, c->regs->rsp, 2 * n + c->i.imm), sel, ss = 0;
     struct far_return r = {0};
-    int rc = stack_pop(c, &sp, n, &r.ip);
+    int rc = stack_peek(c, n, &sel);
 
     if (rc == EMUL_OKAY)
-        rc = stack_pop(c, &sp, n, &sel);
+        rc = stack_peek(c, 0, &r.ip);
+    if (rc == EMUL_OKAY && !c->i.real && (sel & 3) != c->cpl) {
+        rc = stack_peek(c, 3 * n + c->i.imm, &ss);
+        if (rc == EMUL_OKAY)
+            rc = stack_peek(c, 2 * n + c->i.imm, &r.sp);
+    }
     if (rc != EMUL_OKAY)
         return rc;
     r.cs = sel;
-    sp = sp_add(c, sp, c->i.imm);
+    r.ss = ss;
     if (c->i.real) {
         r.new_cs.null = true;
         seg_load_real(c, EMUL_CS, r.cs, &r.new_cs.seg);
@@ -234,7 +247,9 @@ int op_ret_far(struct emul_ctxt *c)
         return rc;
     r.outer = (r.cs & 3) > c->cpl;
     if (r.outer) {
-        rc = return_ss_check(c, &r);
+        rc = target_check(c, &r.new_cs.seg, &r.ip);
+        if (rc == EMUL_OKAY)
+            rc = return_ss_check(c, &r);
         if (rc != EMUL_OKAY)
             return rc;
         /* the parameters are on the outer stack as well */
@@ -335,20 +350,25 @@ static uint64_t outer_sp(const struct emul_ctxt *c, const struct far_return *r, 
 static int iret_protected(struct emul_ctxt *c, struct far_return *r, uint64_t sp)
 {
     unsigned int n = c->i.opsize;
-    uint64_t mask = iret_mask(c), v;
-    int rc = return_cs_check(c, r);
+    uint64_t mask = iret_mask(c), ss = 0;
+    int rc = EMUL_OKAY;
 
+    /* AMD's processors read SS:RSP before they look at CS. */
+    if (mode64(c) || (r->cs & 3) != c->cpl) {
+        rc = stack_peek(c, 4 * n, &ss);
+        if (rc == EMUL_OKAY)
+            rc = stack_peek(c, 3 * n, &r->sp);
+    }
+    if (rc == EMUL_OKAY)
+        rc = return_cs_check(c, r);
     if (rc != EMUL_OKAY)
         return rc;
     r->outer = mode64(c) || (r->cs & 3) > c->cpl;
     if (r->outer) {
-        rc = stack_pop(c, &sp, n, &r->sp);
+        r->ss = ss;
+        rc = target_check(c, &r->new_cs.seg, &r->ip);
         if (rc == EMUL_OKAY)
-            rc = stack_pop(c, &sp, n, &v);
-        if (rc != EMUL_OKAY)
-            return rc;
-        r->ss = v;
-        rc = return_ss_check(c, r);
+            rc = return_ss_check(c, r);
         if (rc != EMUL_OKAY)
             return rc;
         sp = outer_sp(c, r, (c->efer & EFER_LMA) && (r->new_cs.seg.attr & EMUL_ATTR_L));
@@ -387,13 +407,14 @@ int op_iret(struct emul_ctxt *c)
         return gp0(c);
     if (!c->i.real && (c->regs->rflags & RFLAGS_NT))
         return iret_task(c);
-    rc = stack_pop(c, &sp, n, &r.ip);
+    rc = stack_peek(c, 2 * n, &r.flags);
     if (rc == EMUL_OKAY)
-        rc = stack_pop(c, &sp, n, &sel);
+        rc = stack_peek(c, n, &sel);
     if (rc == EMUL_OKAY)
-        rc = stack_pop(c, &sp, n, &r.flags);
+        rc = stack_peek(c, 0, &r.ip);
     if (rc != EMUL_OKAY)
         return rc;
+    sp = sp_add(c, sp, 3 * n);
     r.cs = sel;
     if (c->i.real)
         rc = iret_real(c, &r, sp);

@@ -292,6 +292,12 @@ int io_check(struct emul_ctxt *c, uint16_t port, unsigned int bytes);
 /* --- vector state
  * ------------------------------------------------------------------------ */
 
+/* Register that VEX.vvvv names. */
+static inline unsigned int vex_reg(const struct emul_ctxt *c)
+{
+    return c->i.vvvv & (mode64(c) ? 15 : 7);
+}
+
 /* Whether the state that an instruction needs is on: else #UD or #NM. */
 int vec_check(struct emul_ctxt *c, enum emul_vec_kind kind);
 

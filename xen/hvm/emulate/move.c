@@ -111,29 +111,25 @@ int op_movsx(struct emul_ctxt *c)
 /* 63: MOVSXD in 64-bit mode, else ARPL */
 int op_movsxd(struct emul_ctxt *c)
 {
-    unsigned int n = c->i.opsize < 4 ? c->i.opsize : 4;
     uint64_t v;
     int rc;
 
     if (!mode64(c))
         return c->i.real ? ud(c) : op_arpl(c);
-    rc = rm_read(c, n, &v);
+    rc = rm_read(c, 4, &v); /* whatever the operand size */
     if (rc == EMUL_OKAY)
-        reg_set(c, c->i.reg, c->i.opsize, sign_extend(v, n));
+        reg_set(c, c->i.reg, c->i.opsize, sign_extend(v, 4));
     return rc;
 }
 
 int op_arpl(struct emul_ctxt *c)
 {
-    uint64_t v, r, lin, src = reg_get(c, c->i.reg, 2);
-    int rc = rmw_begin(c, 2, &lin, &v);
+    uint64_t v, src = reg_get(c, c->i.reg, 2);
+    int rc = rm_read(c, 2, &v);
     bool less = (v & 3) < (src & 3);
 
-    if (rc != EMUL_OKAY)
-        return rc;
-    r = less ? (v & ~3ull) | (src & 3) : v;
-    if (less)
-        rc = rmw_end(c, 2, lin, v, r);
+    if (rc == EMUL_OKAY && less) /* memory is only written if it changes */
+        rc = rm_write(c, 2, (v & ~3ull) | (src & 3));
     if (rc == EMUL_OKAY)
         set_flags(c, RFLAGS_ZF, less ? RFLAGS_ZF : 0);
     return rc;
@@ -239,11 +235,12 @@ int op_bswap(struct emul_ctxt *c)
     return EMUL_OKAY;
 }
 
-/* 0F C3 */
+/* 0F C3: 4 or 8 bytes in every mode */
 int op_movnti(struct emul_ctxt *c)
 {
     if (!(c->features & EMUL_F_SSE) || c->i.pp)
         return ud(c);
+    c->i.opsize = c->i.opsize == 8 ? 8 : 4;
     return op_mov_rm_r(c);
 }
 
@@ -321,6 +318,8 @@ int op_nop(struct emul_ctxt *c)
 /* 0F 0D, 0F 18-1F: hints, ENDBR; the operand is not accessed */
 int op_nop_rm(struct emul_ctxt *c)
 {
+    if (c->i.opcode == 0x0d && !c->i.mem && (c->features & EMUL_F_AMD))
+        return ud(c); /* PREFETCHW of a register */
     return EMUL_OKAY;
 }
 

@@ -224,7 +224,7 @@ const struct emul_opcode emul_map1[256] = {
     [0xb4 ... 0xb5] = { op_lss, M | OP_MEM },
     [0xb6 ... 0xb7] = { op_movzx, M },
     [0xb8] = { op_popcnt, M },
-    [0xb9] = { op_ud, M },
+    [0xb9] = { op_ud, 0 },
     [0xba] = { op_bt_imm, M | OP_IMM8U | OP_LOCK },
     [0xbb] = { op_bt_reg, M | OP_LOCK },
     [0xbc] = { op_bsf, M },
@@ -243,7 +243,7 @@ const struct emul_opcode emul_map1[256] = {
     [0xeb] = { op_vec_logic, M | OP_VEX },
     [0xef] = { op_vec_logic, M | OP_VEX },
     [0xf0] = { op_vec_f0, M | OP_VEX | OP_MEM },
-    [0xff] = { op_ud, M },
+    [0xff] = {op_ud, 0},
 };
 
 static const struct emul_opcode unknown = { NULL, 0 };

@@ -281,7 +281,7 @@ static int lar_lsl(struct emul_ctxt *c, bool lsl)
     if (ok && d.system && !(visible_types(c, lsl) >> (d.seg.attr & 15) & 1))
         ok = false;
     if (ok)
-        reg_set(c, c->i.reg, c->i.opsize, lsl ? d.seg.limit : d.low >> 32 & 0x00f0ff00);
+        reg_set(c, c->i.reg, c->i.opsize, lsl ? d.seg.limit : d.low >> 32 & 0x00ffff00);
     set_flags(c, RFLAGS_ZF, ok ? RFLAGS_ZF : 0);
     return EMUL_OKAY;
 }

@@ -113,8 +113,8 @@ int op_shift_cl(struct emul_ctxt *c)
     return shift_rm(c, c->regs->rcx & 0xff);
 }
 
-/* 0F A4, A5, AC, AD: with a 16-bit operand and a count above 16 the result is undefined; as
- * AMD's processors do, zeroes follow the source. */
+/* 0F A4, A5, AC, AD: with a 16-bit operand and a count above 16 the result is undefined;
+ * as with AMD's processors the source follows once more. */
 int op_shld(struct emul_ctxt *c)
 {
     unsigned int n = c->i.opsize, bits = 8 * n;
@@ -128,12 +128,12 @@ int op_shld(struct emul_ctxt *c)
     if (k == 0)
         return rmw_end(c, n, lin, v, v);
     if (n == 2 && right) {
-        uint64_t w = src << 16 | v;
+        uint64_t w = src << 32 | src << 16 | v;
 
         cf = w >> (k - 1) & 1;
         r = w >> k;
     } else if (n == 2) {
-        uint64_t w = v << 32 | src << 16;
+        uint64_t w = v << 32 | src << 16 | src;
 
         cf = w >> (48 - k) & 1;
         r = w << k >> 32;
@@ -344,7 +344,7 @@ int op_andn(struct emul_ctxt *c)
     rc = rm_read(c, n, &v);
     if (rc != EMUL_OKAY)
         return rc;
-    r = ~reg_get(c, c->i.vvvv, n) & v;
+    r = ~reg_get(c, vex_reg(c), n) & v;
     reg_set(c, c->i.reg, n, r);
     set_flags(c, RFLAGS_CF | RFLAGS_OF | RFLAGS_ZF | RFLAGS_SF, flags_szp(r, n));
     return EMUL_OKAY;
@@ -366,7 +366,7 @@ int op_bmi_grp17(struct emul_ctxt *c)
         return rc;
     r = sub == 1 ? v & (v - 1) : sub == 2 ? v ^ (v - 1) : v & -v;
     cf = sub == 3 ? v != 0 : v == 0;
-    reg_set(c, c->i.vvvv, n, r);
+    reg_set(c, vex_reg(c), n, r);
     set_flags(c, RFLAGS_CF | RFLAGS_OF | RFLAGS_ZF | RFLAGS_SF,
               flags_szp(r, n) | (cf ? RFLAGS_CF : 0));
     return EMUL_OKAY;
@@ -405,7 +405,7 @@ int op_bmi_f5(struct emul_ctxt *c)
     rc = rm_read(c, n, &v);
     if (rc != EMUL_OKAY)
         return rc;
-    s = reg_get(c, c->i.vvvv, n);
+    s = reg_get(c, vex_reg(c), n);
     if (c->i.pp) {
         r = c->i.pp == 2 ? bits_extract(s, v) : bits_deposit(s, v);
     } else {
@@ -455,7 +455,7 @@ int op_bmi_f6(struct emul_ctxt *c)
     if (rc != EMUL_OKAY)
         return rc;
     p = (unsigned __int128)reg_get(c, R_RDX, n) * v;
-    reg_set(c, c->i.vvvv, n, p); /* the high half wins if both are the same */
+    reg_set(c, vex_reg(c), n, p); /* the high half wins if both are the same */
     reg_set(c, c->i.reg, n, p >> (8 * n));
     return EMUL_OKAY;
 }
@@ -473,7 +473,7 @@ int op_bmi_f7(struct emul_ctxt *c)
     rc = rm_read(c, n, &v);
     if (rc != EMUL_OKAY)
         return rc;
-    s = reg_get(c, c->i.vvvv, n);
+    s = reg_get(c, vex_reg(c), n);
     k = s & (8 * n - 1);
     switch (c->i.pp) {
     case 0:

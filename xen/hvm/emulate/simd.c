@@ -50,13 +50,18 @@ static int mem_vec(struct emul_ctxt *c, bool write, void *buf, unsigned int n,
                    bool aligned)
 {
     unsigned int access = write ? EMUL_ACC_WRITE : EMUL_ACC_READ;
-    uint64_t lin;
-    int rc = ea_linear(c, n, access, &lin);
+    uint64_t lin = c->i.ea;
+    int rc;
 
+    if (aligned) { /* checked before the segment's limit */
+        if (!mode64(c) || c->i.ea_seg >= EMUL_FS)
+            lin += seg_get(c, c->i.ea_seg)->base;
+        if (lin & (n - 1))
+            return gp0(c);
+    }
+    rc = ea_linear(c, n, access, &lin);
     if (rc != EMUL_OKAY)
         return rc;
-    if (aligned && (lin & (n - 1)))
-        return gp0(c);
     return write ? c->ops->write(c, lin, buf, n, access)
                  : c->ops->read(c, lin, buf, n, access);
 }
@@ -114,7 +119,7 @@ static int move_scalar(struct emul_ctxt *c, bool store, unsigned int n)
         rc = mem_vec(c, false, &v, n, false);
         return rc == EMUL_OKAY ? xmm_write(c, c->i.reg, &v, 16) : rc;
     }
-    rc = xmm_read(c, c->i.vex ? c->i.vvvv : dst, &v, 16);
+    rc = xmm_read(c, c->i.vex ? vex_reg(c) : dst, &v, 16);
     if (rc == EMUL_OKAY)
         rc = xmm_read(c, src, &s, 16);
     if (rc != EMUL_OKAY)
@@ -145,7 +150,7 @@ static int load_half(struct emul_ctxt *c, unsigned int high)
     int rc = c->i.vex_l ? ud(c) : vec_check(c, EMUL_VEC_XMM);
 
     if (rc == EMUL_OKAY)
-        rc = xmm_read(c, c->i.vex ? c->i.vvvv : c->i.reg, &v, 16);
+        rc = xmm_read(c, c->i.vex ? vex_reg(c) : c->i.reg, &v, 16);
     if (rc != EMUL_OKAY)
         return rc;
     if (c->i.mem) {
@@ -404,7 +409,7 @@ int op_vec_logic(struct emul_ctxt *c)
     rc = vec_check(c, mmx ? EMUL_VEC_MMX : EMUL_VEC_XMM);
     if (rc == EMUL_OKAY)
         rc = mmx ? mmx_access(c, c->i.reg, &a, false)
-                 : xmm_read(c, c->i.vex ? c->i.vvvv : c->i.reg, &a, n);
+                 : xmm_read(c, c->i.vex ? vex_reg(c) : c->i.reg, &a, n);
     if (rc != EMUL_OKAY)
         return rc;
     if (c->i.mem)
@@ -454,7 +459,7 @@ int op_emms(struct emul_ctxt *c)
     int rc;
 
     if (!c->i.vex) {
-        rc = vec_check(c, EMUL_VEC_MMX);
+        rc = c->i.pp ? ud(c) : vec_check(c, EMUL_VEC_MMX);
         return rc == EMUL_OKAY ? c->ops->fpu(c, EMUL_FPU_EMMS, NULL) : rc;
     }
     if (c->i.pp || !no_vvvv(c))

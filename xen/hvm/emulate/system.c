@@ -154,7 +154,7 @@ static bool cr_number(const struct emul_ctxt *c, unsigned int *n)
 {
     *n = c->i.reg;
     if (c->i.lock) { /* AMD's way to CR8 outside of 64-bit mode */
-        if (!(c->features & EMUL_F_CR8_LOCK) || (*n & 7))
+        if (!(c->features & EMUL_F_CR8_LOCK) || *n != 0)
             return false;
         *n = 8;
     }
