@@ -21,6 +21,7 @@
 #include "lib/printk.h"
 #include "lib/string.h"
 #include <xen/hvm/dm_op.h>
+#include <xen/hvm/hvm_op.h>
 
 #define SERVERS_MAX 8
 #define RANGES_MAX  256 /* per server and kind: one page */
@@ -340,13 +341,13 @@ static void send_buffered(struct domain *d, struct ioreq_server *s, uint8_t type
     if (!pg || !s->enabled)
         return;
     spin_lock(&s->buf_lock);
-    w = READ_ONCE(pg->ptrs.write_pointer);
-    if ((uint32_t)(w - READ_ONCE(pg->ptrs.read_pointer)) < IOREQ_BUFFER_SLOT_NUM - 1) {
+    w = READ_ONCE(pg->write_pointer);
+    if ((uint32_t)(w - READ_ONCE(pg->read_pointer)) < IOREQ_BUFFER_SLOT_NUM - 1) {
         pg->buf_ioreq[w % IOREQ_BUFFER_SLOT_NUM] = (buf_ioreq_t){
             .type = type, .dir = IOREQ_WRITE, .size = 3, .data = (uint32_t)data};
         pg->buf_ioreq[(w + 1) % IOREQ_BUFFER_SLOT_NUM] =
             (buf_ioreq_t){.data = data >> 32};
-        __atomic_store_n(&pg->ptrs.write_pointer, w + 2, __ATOMIC_RELEASE);
+        __atomic_store_n(&pg->write_pointer, w + 2, __ATOMIC_RELEASE);
     }
     spin_unlock(&s->buf_lock);
     evtchn_notify_xen(d, s->buf_port);
