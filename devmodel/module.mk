@@ -1,11 +1,12 @@
 # The device model: build/devmodel/corbel-dm and the same devices behind qtest.
 # SPDX-License-Identifier: GPL-2.0-or-later
-DEPS += libuv1-dev libjansson-dev libnbd-dev libxen-dev acpica-tools seabios ipxe-qemu
+DEPS += libuv1-dev libjansson-dev libnbd-dev libxen-dev libvncserver-dev libslirp-dev \
+        acpica-tools seabios ipxe-qemu
 
-DM_PKGS := libuv jansson libnbd
+DM_PKGS := libuv jansson libnbd libvncserver slirp
 DM_XEN_PKGS := xendevicemodel xenforeignmemory xenevtchn xencontrol xentoollog
-DM_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(DM_PKGS) $(DM_EXTRA_PKGS)) -I$(B)/firmware
-DM_LIBS = $(shell $(PKG_CONFIG) --libs $(DM_PKGS) $(DM_EXTRA_PKGS)) -lutil -lpthread
+DM_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(DM_PKGS)) -I$(B)/firmware
+DM_LIBS = $(shell $(PKG_CONFIG) --libs $(DM_PKGS)) -lutil -lpthread
 DM_XEN_LIBS = $(shell $(PKG_CONFIG) --libs $(DM_XEN_PKGS))
 
 # Everything but the two main programs and their front ends; back ends and devices are found by
