@@ -15,4 +15,6 @@ $(DEVICE_TESTS): $(B)/tests/unit/test_%: $(B)/tests/unit-devices/test_%.o \
 	@mkdir -p $(@D)
 	$(HOSTCC) $(TEST_CFLAGS) -o $@ $^ $(DM_LIBS) -lcmocka $(DEVICE_TEST_LIBS)
 
+$(B)/tests/unit/test_vnc: DEVICE_TEST_LIBS += -lvncclient
+
 -include $(wildcard $(B)/tests/unit-devices/*.d)
