@@ -41,8 +41,8 @@ $(DOM0_VMLINUZ): $(DOM0_ROOT).stamp
 	cp $(DOM0_ROOT)/boot/vmlinuz-* $@.new
 	mv $@.new $@
 
-# What of ours goes into Dom0; the device model is another module's.
-DOM0_TOOLS = $(CORBEL) $(filter $(B)/devmodel/corbel-dm,$(TARGETS))
+# What of ours goes into Dom0.
+DOM0_TOOLS = $(CORBEL) $(B)/devmodel/corbel-dm
 DOM0_PROGRAMS = $(filter %/corbel %/corbel-dm,$^)
 $(DOM0_INITRAMFS): $(DOM0_ROOT).stamp $(wildcard tools/dom0/*) $(DOM0_TOOLS)
 	@mkdir -p $(@D)
@@ -68,7 +68,7 @@ $(PEER_XEN): $(PEER_ROOT).stamp
 INSTALLER := $(B)/run/debian-installer.iso
 HYPERVISOR ?= corbel
 RUN_HYPERVISOR := $(if $(filter xen,$(HYPERVISOR)),$(PEER_XEN),$(B)/xen/corbel.elf32)
-RUN_VARIABLES := ISO DISK CPUS MEM GUEST_CPUS GUEST_MEM ACCEL HYPERVISOR VNC GUEST_CONFIG TIMEOUT
+RUN_VARIABLES := ISO DISK CPUS MEM GUEST_CPUS GUEST_MEM ACCEL HYPERVISOR VNC GUEST_CONFIG TIMEOUT LOG
 export $(RUN_VARIABLES)
 
 $(INSTALLER): tools/mkinstaller | $(DEPS_STAMP)
