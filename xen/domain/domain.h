@@ -22,6 +22,7 @@ struct hvm_domain;    /* hvm/hvm.h */
 struct hvm_vcpu;      /* hvm/hvm.h */
 struct ioreq_domain;  /* hvm/ioreq.c */
 struct abi_domain;    /* hypercall/abi.h */
+struct guest_area;    /* hypercall/pvclock.c */
 struct xen_domctl_createdomain;
 
 #define MAX_DOMAINS      4096 /* domain ids 1 .. MAX_DOMAINS - 1 for guests */
@@ -63,11 +64,10 @@ struct vcpu {
     /* Event channels (domain/evtchn.c): upcall pending and mask live in *info. */
     struct vcpu_info *info; /* in the shared info page or where the guest registered it */
     mfn_t info_mfn;         /* the registered page, referenced; INVALID_MFN if none */
-    void *runstate_guest;   /* mapped vcpu_runstate_info of the guest, or NULL */
-    mfn_t runstate_mfn;
-    void *time_guest; /* mapped secondary vcpu_time_info, or NULL */
-    mfn_t time_mfn;
-    bool time_version_odd;
+    struct guest_area *runstate_guest; /* where the guest wants its runstate, or NULL */
+    struct guest_area *time_guest;     /* and a second vcpu_time_info */
+    uint64_t pvclock_tsc_offset;       /* of the last pvclock_update() */
+    ns_t pvclock_updated;              /* when that was; 0: not yet, or not valid */
     uint16_t virq_to_evtchn[24];
     void *evtchn_fifo;      /* control block state of the FIFO ABI, or NULL */
     struct list poll_entry; /* in SCHEDOP_poll */

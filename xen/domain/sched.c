@@ -552,7 +552,7 @@ int sched_init_vcpu(struct vcpu *v)
     v->state = VCPU_OFFLINE;
     v->runstate.state = RUNSTATE_offline;
     v->runstate_since = now_ns();
-    v->info_mfn = v->runstate_mfn = v->time_mfn = INVALID_MFN;
+    v->info_mfn = INVALID_MFN;
     v->stack = alloc_pages(VCPU_STACK_ORDER);
     if (!v->stack)
         return -ENOMEM;
@@ -605,7 +605,7 @@ void sched_init_cpu(unsigned int cpu)
     v->state = VCPU_RUNNABLE;
     v->running = true;
     v->hard_affinity = BIT(cpu);
-    v->info_mfn = v->runstate_mfn = v->time_mfn = INVALID_MFN;
+    v->info_mfn = INVALID_MFN;
     v->poll_evtchn = -1;
     list_init(&v->run_entry);
     list_init(&v->poll_entry);
