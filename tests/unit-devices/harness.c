@@ -98,7 +98,9 @@ static int start(struct bench *b, const char *first, va_list list, struct error 
     b->m = err ? NULL : machine_create(&front, b);
     if (b->m) {
         b->q.machine = b->m;
-        err = board_build(b->m, c, error);
+        err = board_prepare(b->m, c, error);
+        if (!err)
+            err = board_build(b->m, c, error);
         if (!err)
             err = qtest_ram_init(&b->q, NULL, error);
     }

@@ -90,6 +90,7 @@ static rfbClient *view(struct world *w)
     c->MallocFrameBuffer = allocate;
     c->GetPassword = give_password;
     c->canHandleNewFBSize = TRUE;
+    free(c->serverHost);
     c->serverHost = strdup(w->path);
     c->serverPort = 0;
     c->appData.encodingsString = "raw";
@@ -160,13 +161,22 @@ static const char *drain(struct bench *b)
     return text;
 }
 
-static void expect_keys(struct world *w, const char *codes)
+/* What the guest reads from the controller, as it comes. */
+static void expect_keys(struct world *w, rfbClient *c, const char *codes)
 {
-    for (unsigned i = 0; i < 2000 && !(in8(w->b, 0x64) & 1); i++)
-        turn_wait(w->b);
-    for (unsigned i = 0; i < 10; i++)
-        turn_wait(w->b);
-    assert_string_equal(drain(w->b), codes);
+    char text[512] = "";
+
+    for (unsigned i = 0; i < 2000 && strlen(text) < strlen(codes); i++) {
+        if (c)
+            assert_true(work(w, c)); /* a viewer that does not read is thrown out */
+        else
+            turn_wait(w->b);
+        const char *more = drain(w->b);
+        if (*text && *more)
+            strcat(text, " ");
+        strcat(text, more);
+    }
+    assert_string_equal(text, codes);
 }
 
 static void type(rfbClient *c, uint32_t keysym)
@@ -184,29 +194,29 @@ static void test_keys(void **state)
     out8(w->b, 0x64, 0x60);
     out8(w->b, 0x60, 0x41);
     type(c, 'a');
-    expect_keys(w, "1e 9e");
+    expect_keys(w, c, "1e 9e");
     type(c, XK_F12);
-    expect_keys(w, "58 d8");
+    expect_keys(w, c, "58 d8");
     type(c, XK_Left);
-    expect_keys(w, "e0 4b e0 cb");
+    expect_keys(w, c, "e0 4b e0 cb");
     /* A symbol that needs Shift, from a viewer that did not press it. */
     type(c, 'A');
-    expect_keys(w, "2a 1e aa 9e");
+    expect_keys(w, c, "2a 1e aa 9e");
     type(c, '!');
-    expect_keys(w, "2a 02 aa 82");
+    expect_keys(w, c, "2a 02 aa 82");
     /* And one where the viewer did; a German '/' is Shift with 7. */
     SendKeyEvent(c, XK_Shift_L, TRUE);
     type(c, 'A');
     type(c, '/');
     SendKeyEvent(c, XK_Shift_L, FALSE);
-    expect_keys(w, "2a 1e 9e aa 35 2a b5 aa");
+    expect_keys(w, c, "2a 1e 9e aa 35 2a b5 aa");
     SendKeyEvent(c, XK_Control_L, TRUE);
     SendKeyEvent(c, XK_Alt_L, TRUE);
     SendKeyEvent(c, XK_Delete, TRUE);
-    expect_keys(w, "1d 38 e0 53");
+    expect_keys(w, c, "1d 38 e0 53");
     /* Gone while keys are down: they are released. */
     unview(c);
-    expect_keys(w, "9d b8 e0 d3");
+    expect_keys(w, NULL, "9d b8 e0 d3");
 }
 
 static void test_pointer(void **state)
@@ -220,13 +230,13 @@ static void test_pointer(void **state)
     drain(w->b);
     SendPointerEvent(c, 100, 100, 0);
     for (unsigned i = 0; i < 50; i++)
-        turn_wait(w->b);
+        assert_true(work(w, c));
     SendPointerEvent(c, 110, 95, 1);
-    expect_keys(w, "09 0a 05");
+    expect_keys(w, c, "09 0a 05");
     SendPointerEvent(c, 110, 95, 4);
-    expect_keys(w, "0a 00 00");
+    expect_keys(w, c, "0a 00 00");
     unview(c);
-    expect_keys(w, "08 00 00");
+    expect_keys(w, NULL, "08 00 00");
 }
 
 static void test_password(void **state)
