@@ -60,6 +60,8 @@ struct acpi_info {
     uint32_t pm_timer_port;
     bool pm_timer_32bit;
     uint16_t pm1a_cnt, pm1b_cnt, pm1a_evt, pm1b_evt;
+    uint16_t smi_cmd; /* port; `acpi_enable` written to it turns ACPI mode on */
+    uint8_t acpi_enable;
     uint8_t s5_slp_typ[2];
     uint8_t reset_space, reset_value; /* of the FADT's reset register */
     uint64_t reset_addr;
@@ -75,6 +77,9 @@ extern struct acpi_info acpi;
 /* Find a table of the machine by signature, `index` 0 for the first: direct-map pointer
  * with a checked length and checksum, or NULL. */
 const void *acpi_find_table(const char sig[4], unsigned int index);
+
+/* Table `index` of the RSDT or XSDT, with its machine address; NULL behind the last. */
+const void *acpi_table_by_index(unsigned int index, uint64_t *maddr);
 
 /* Command line options are registered where they are used:
  *     static unsigned int dom0_vcpus;  option_uint("dom0_max_vcpus", dom0_vcpus, "help");
@@ -106,6 +111,13 @@ struct option {
 #define option_custom(nm, function, text)                                                \
     OPTION_ENTRY(function) = {                                                           \
         .name = nm, .kind = OPTION_CUSTOM, .parse = (function), .help = text}
+
+/* Fill `acpi`, with the mapping of the first 4 GiB and RAM in place; panics without the
+ * tables that we cannot do without. */
+void acpi_init(void);
+
+/* Give the memory of the boot modules back; when Dom0 has been built. */
+void boot_free_modules(void);
 
 __noreturn void machine_reboot(void);
 __noreturn void machine_poweroff(void);

@@ -1,0 +1,471 @@
+/* Dom0: a PVH container with identity-mapped RAM and the machine's devices.
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Boot modules: the kernel (bzImage with any payload that lib/unpack knows, or a plain
+ * ELF) and, if there is a second one, its initrd. They are first copied out of the way,
+ * so that Dom0 gets the low memory in one piece; then Dom0's RAM is claimed from the
+ * lowest free frame up, the kernel goes where it is linked, the rest below 4 GiB as high
+ * as possible.
+ *
+ * What is not RAM is mapped when Dom0 touches it (dom0_map_mmio), so BARs may be
+ * anywhere.
+ */
+#include "domain/dom0_build.h"
+#include "cpu/irq.h"
+#include "cpu/percpu.h"
+#include "cpu/x86.h"
+#include "domain/sched.h"
+#include "hvm/exit.h"
+#include "hvm/hvm.h"
+#include "hvm/platform.h"
+#include "lib/console.h"
+#include "lib/errno.h"
+#include "lib/printk.h"
+#include "lib/string.h"
+#include "lib/unpack/unpack.h"
+#include "mm/frame.h"
+#include <xen/arch-x86/hvm/start_info.h>
+#include <xen/domctl.h>
+
+static unsigned int max_vcpus;
+static uint64_t mem_bytes;
+
+option_uint("dom0_max_vcpus", max_vcpus,
+            "virtual CPUs of Dom0; default: one for each CPU");
+
+/* Xen's syntax: "1G", "1G,max:1G", "min:512M". A plain or max: amount counts. */
+static int parse_dom0_mem(const char *s)
+{
+    while (*s) {
+        const char *end;
+        uint64_t n;
+        bool is_min = !strncmp(s, "min:", 4);
+
+        if (is_min || !strncmp(s, "max:", 4))
+            s += 4;
+        n = strtoull(s, &end, 0);
+        if (end == s)
+            return -EINVAL;
+        switch (*end) {
+        case 'T':
+        case 't':
+            n <<= 10; /* fall through */
+        case 'G':
+        case 'g':
+            n <<= 10; /* fall through */
+        case 'M':
+        case 'm':
+            n <<= 10; /* fall through */
+        case 'K':
+        case 'k':
+            end++;
+            n <<= 10;
+            break;
+        case 'B':
+        case 'b':
+            end++;
+            break;
+        default:
+            n <<= 10; /* KiB, as in Xen */
+        }
+        if (*end && *end != ',')
+            return -EINVAL;
+        if (!is_min && (!mem_bytes || n < mem_bytes))
+            mem_bytes = n;
+        s = *end ? end + 1 : end;
+    }
+    return 0;
+}
+option_custom("dom0_mem", parse_dom0_mem,
+              "Dom0's memory, e.g. 1G or 1G,max:1G; default: a quarter, at least 512M");
+
+/* ---- modules ---- */
+
+struct blob {
+    void *data;
+    size_t bytes;
+    mfn_t mfn;
+    unsigned int order;
+};
+
+static int blob_alloc(struct blob *b, size_t bytes)
+{
+    b->order = 0;
+    while ((PAGE_SIZE << b->order) < bytes)
+        b->order++;
+    b->mfn = frame_alloc(b->order);
+    if (!mfn_valid_number(b->mfn))
+        return -ENOMEM;
+    b->data = mfn_to_virt(b->mfn);
+    b->bytes = bytes;
+    return 0;
+}
+
+static void blob_free(struct blob *b)
+{
+    if (b->data)
+        frame_free(b->mfn, b->order);
+    b->data = NULL;
+}
+
+/* Copy a module to the hypervisor's memory and give up the frames that the loader put it
+ * in. */
+static int take_module(unsigned int i, struct blob *b)
+{
+    const struct boot_module *m = &boot_info.modules[i];
+
+    if (blob_alloc(b, m->bytes)) {
+        printk("Not enough memory for boot module %u (%lu KiB)\n", i, m->bytes >> 10);
+        return -ENOMEM;
+    }
+    memcpy(b->data, maddr_to_virt(m->maddr), m->bytes);
+    return 0;
+}
+
+static void release_modules(void)
+{
+    for (unsigned int i = 0; i < boot_info.module_count; i++) {
+        const struct boot_module *m = &boot_info.modules[i];
+        uint64_t first = m->maddr >> PAGE_SHIFT;
+        uint64_t end = (m->maddr + m->bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+
+        for (uint64_t f = first; f < end; f++)
+            if (mfn_valid(MFN(f)) && mfn_to_frame(MFN(f))->state == FRAME_HYPERVISOR)
+                frame_free(MFN(f), 0);
+    }
+}
+
+/* The ELF image in a bzImage, or the module itself. */
+static int unpack_kernel(struct blob *kernel)
+{
+    const void *payload;
+    struct blob out;
+    size_t len;
+    uint32_t size;
+    int rc;
+
+    if (bzimage_payload(kernel->data, kernel->bytes, &payload, &len))
+        return 0;
+    if (len < 4)
+        return -EINVAL;
+    /* The kernel's build appends the unpacked size to the payload. */
+    memcpy(&size, (const char *)payload + len - 4, 4);
+    if (size < len || size > MB(512))
+        size = MB(128);
+    if (blob_alloc(&out, size))
+        return -ENOMEM;
+    rc = unpack(payload, len, out.data, PAGE_SIZE << out.order, &out.bytes);
+    if (rc) {
+        printk("Dom0's kernel cannot be unpacked: error %d\n", rc);
+        blob_free(&out);
+        return rc;
+    }
+    blob_free(kernel);
+    *kernel = out;
+    return 0;
+}
+
+/* ---- memory ---- */
+
+static uint64_t wanted_frames(void)
+{
+    uint64_t total = frames_total() << PAGE_SHIFT, bytes = mem_bytes;
+
+    if (!bytes)
+        bytes = max(total / 4, (uint64_t)MB(512));
+    /* Something is left for the hypervisor's own needs. */
+    return min(bytes >> PAGE_SHIFT,
+               frames_free() - min(frames_free() / 2, (uint64_t)2048));
+}
+
+/* Claim free frames from the bottom of memory and map them one to one. */
+static int populate(struct domain *d, uint64_t want)
+{
+    uint64_t from = 0, start, count;
+
+    while (want && frame_next_free(from, &start, &count)) {
+        count = min(count, want);
+        from = start + count;
+        want -= count;
+        while (count) {
+            unsigned int order = start ? __builtin_ctzll(start) : ORDER_1G;
+            int rc;
+
+            order = order >= ORDER_1G   ? ORDER_1G
+                    : order >= ORDER_2M ? ORDER_2M
+                                        : ORDER_4K;
+            while (BIT(order) > count)
+                order = order == ORDER_1G ? ORDER_2M : ORDER_4K;
+            rc = frame_claim(d, MFN(start), order);
+            if (rc)
+                return rc;
+            memset(mfn_to_virt(MFN(start)), 0, PAGE_SIZE << order);
+            rc = p2m_set(d, GFN(start), MFN(start), P2M_RAM_RW, order);
+            if (rc)
+                return rc;
+            start += BIT(order);
+            count -= BIT(order);
+        }
+    }
+    return 0;
+}
+
+static bool is_dom0_ram(struct domain *d, uint64_t gfn)
+{
+    enum p2m_type t;
+
+    p2m_lookup(d, GFN(gfn), &t, NULL);
+    return t == P2M_RAM_RW;
+}
+
+/* Highest place below 4 GiB for `bytes` of Dom0's RAM, at or above `floor`; 0 if none. */
+static uint64_t place_high(struct domain *d, uint64_t bytes, uint64_t floor, uint64_t top)
+{
+    uint64_t need = ALIGN_UP(bytes, PAGE_SIZE) >> PAGE_SHIFT, run = 0;
+
+    for (uint64_t gfn = min(top, (uint64_t)GB(4)) >> PAGE_SHIFT;
+         gfn-- > floor >> PAGE_SHIFT;) {
+        run = is_dom0_ram(d, gfn) ? run + 1 : 0;
+        if (run == need)
+            return gfn << PAGE_SHIFT;
+    }
+    return 0;
+}
+
+/* The map for Dom0: its RAM, what the firmware reserved, and as reserved the RAM that is
+ * not Dom0's, so that it puts no BAR there. */
+static unsigned int make_memmap(struct domain *d, struct hvm_memmap_table_entry *map,
+                                unsigned int max_entries, uint64_t acpi_gpa,
+                                uint64_t acpi_bytes)
+{
+    unsigned int n = 0;
+
+    for (unsigned int i = 0; i < boot_info.e820_count; i++) {
+        const struct e820_entry *e = &boot_info.e820[i];
+        uint64_t gfn = e->addr >> PAGE_SHIFT, end = (e->addr + e->size) >> PAGE_SHIFT;
+
+        if (e->type != E820_RAM) {
+            if (n < max_entries)
+                map[n++] = (struct hvm_memmap_table_entry){
+                    .addr = e->addr, .size = e->size, .type = e->type};
+            continue;
+        }
+        gfn = ALIGN_UP(e->addr, PAGE_SIZE) >> PAGE_SHIFT;
+        while (gfn < end && n < max_entries) {
+            bool ram = is_dom0_ram(d, gfn);
+            bool acpi_page = gfn - (acpi_gpa >> PAGE_SHIFT) < acpi_bytes >> PAGE_SHIFT;
+            uint64_t first = gfn;
+
+            while (gfn < end && is_dom0_ram(d, gfn) == ram &&
+                   (gfn - (acpi_gpa >> PAGE_SHIFT) < acpi_bytes >> PAGE_SHIFT) ==
+                       acpi_page)
+                gfn++;
+            map[n++] = (struct hvm_memmap_table_entry){
+                .addr = first << PAGE_SHIFT,
+                .size = (gfn - first) << PAGE_SHIFT,
+                .type = acpi_page ? E820_ACPI
+                        : ram     ? E820_RAM
+                                  : E820_RESERVED,
+            };
+        }
+    }
+    return n;
+}
+
+/* Is this machine address something that Dom0 may have mapped as it is? */
+static bool may_map(uint64_t mfn)
+{
+    uint64_t maddr = mfn << PAGE_SHIFT;
+
+    if (maddr >> (cpuid_get(0x80000008, CPUID_EAX) & 0xff))
+        return false;
+    if (mfn_valid(MFN(mfn)) && mfn_to_frame(MFN(mfn))->state != FRAME_RESERVED)
+        return false; /* RAM that is not Dom0's */
+    if (maddr >= boot_info.image_start && maddr < boot_info.image_end)
+        return false;
+    /* The local APICs and I/O APICs are the hypervisor's. */
+    if (maddr == ALIGN_DOWN(acpi.lapic_base, PAGE_SIZE))
+        return false;
+    for (unsigned int i = 0; i < acpi.ioapic_count; i++)
+        if (maddr == ALIGN_DOWN(acpi.ioapic[i].maddr, PAGE_SIZE))
+            return false;
+    return true;
+}
+
+bool dom0_map_mmio(struct domain *d, gfn_t gfn)
+{
+    uint64_t base = gfn.n & ~(BIT(ORDER_2M) - 1);
+    unsigned int order = ORDER_2M;
+    enum p2m_type t;
+
+    if (!may_map(gfn.n))
+        return false;
+    for (uint64_t i = 0; i < BIT(ORDER_2M) && order; i++) {
+        p2m_lookup(d, GFN(base + i), &t, NULL);
+        if (!may_map(base + i) || t != P2M_INVALID)
+            order = ORDER_4K;
+    }
+    if (order == ORDER_4K)
+        base = gfn.n;
+    return !p2m_set(d, GFN(base), MFN(base), P2M_MMIO_DIRECT, order);
+}
+
+/* ---- ports ---- */
+
+static void close_ports(uint8_t *iopm, unsigned int first, unsigned int count)
+{
+    for (unsigned int p = first; p < first + count; p++)
+        iopm[p / 8] |= 1u << p % 8;
+}
+
+/* All ports are Dom0's but those of what the hypervisor drives or a PVH domain does not
+ * have: PICs, PIT and our own serial port. */
+static void open_ports(struct domain *d)
+{
+    uint8_t *iopm = d->hvm->iopm;
+
+    memset(iopm, 0, 65536 / 8);
+    close_ports(iopm, 0x20, 2);
+    close_ports(iopm, 0xa0, 2);
+    close_ports(iopm, 0x4d0, 2);
+    close_ports(iopm, 0x40, 4);
+    for (unsigned int port = 0; port < 0x10000; port++)
+        if (console_owns_port(port))
+            close_ports(iopm, port, 1);
+}
+
+/* ---- start ---- */
+
+/* PVH start of day: flat 32-bit protected mode (docs/misc/pvh of Xen; start_info.h). */
+static void set_entry_state(struct vcpu *v, uint32_t entry, uint32_t start_info)
+{
+    struct emul_seg code = {.sel = 8, .attr = 0xc9b, .limit = ~0u};
+    struct emul_seg data = {.sel = 16, .attr = 0xc93, .limit = ~0u};
+    struct emul_seg tss = {.attr = 0x8b, .limit = 0x67};
+    struct hvm_vcpu *h = v->hvm;
+
+    for (unsigned int s = EMUL_ES; s <= EMUL_GS; s++)
+        hvm_ops->set_segment(v, s, s == EMUL_CS ? &code : &data);
+    hvm_ops->set_segment(v, EMUL_TR, &tss);
+    h->cr0 = CR0_PE | CR0_ET;
+    hvm_ops->update_cr(v, 0);
+    h->regs.rip = entry;
+    h->regs.rbx = start_info;
+    h->regs.rdx = 0;
+    v->initialised = true;
+}
+
+#define SWIOTLB_FORCE " swiotlb=force"
+
+/* start_info, module list, command line, memory map and ACPI tables in one block: returns
+ * the address of start_info, 0 if there is no room. */
+static uint64_t make_start_info(struct domain *d, uint64_t kernel_end, uint64_t initrd,
+                                size_t initrd_bytes)
+{
+    enum { ACPI_BYTES = 4 * PAGE_SIZE, MAP_MAX = 512, BLOCK = 10 * PAGE_SIZE };
+    uint64_t gpa = place_high(d, BLOCK, kernel_end, initrd ? initrd : GB(4)), acpi_gpa;
+    char *block = maddr_to_virt(gpa), *p = block + ACPI_BYTES;
+    struct hvm_start_info *si = (void *)p;
+    struct hvm_modlist_entry *mod = (void *)(p + 256);
+    struct hvm_memmap_table_entry *map = (void *)(p + 512);
+    char *cmdline = (char *)(map + MAP_MAX);
+
+    if (!gpa)
+        return 0;
+    acpi_gpa = gpa;
+    memset(block, 0, BLOCK);
+    si->magic = XEN_HVM_START_MAGIC_VALUE;
+    si->version = 1;
+    si->flags = SIF_PRIVILEGED | SIF_INITDOMAIN;
+    si->cmdline_paddr = gpa + (cmdline - block);
+    si->rsdp_paddr = dom0_acpi_build(block, ACPI_BYTES, acpi_gpa, d->nr_vcpus);
+    if (!si->rsdp_paddr)
+        si->rsdp_paddr = boot_info.rsdp;
+    si->memmap_paddr = gpa + ((char *)map - block);
+    si->memmap_entries = make_memmap(d, map, MAP_MAX, acpi_gpa, ACPI_BYTES);
+    strlcpy(cmdline, boot_info.modules[0].cmdline, 1536);
+    /* A page of a guest that Dom0 has mapped must not be a DMA target under its
+     * guest-physical address: without an IOMMU (none is driven yet) that address means
+     * another page. */
+    if (!strstr(cmdline, "swiotlb="))
+        strlcpy(cmdline + strlen(cmdline), SWIOTLB_FORCE, 2048 - strlen(cmdline));
+    if (initrd) {
+        si->nr_modules = 1;
+        si->modlist_paddr = gpa + ((char *)mod - block);
+        mod->paddr = initrd;
+        mod->size = initrd_bytes;
+    }
+    return gpa + ACPI_BYTES;
+}
+
+static struct domain *create(unsigned int vcpus)
+{
+    struct xen_domctl_createdomain config = {
+        .flags = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap,
+        .max_vcpus = vcpus,
+        .max_evtchn_port = -1,
+        .max_grant_frames = 64,
+        .max_maptrack_frames = 1024,
+        .grant_opts = XEN_DOMCTL_GRANT_version(2),
+        .arch.emulation_flags = XEN_X86_EMU_LAPIC | XEN_X86_EMU_IOAPIC | XEN_X86_EMU_VPCI,
+    };
+    struct domain *d;
+    int rc = domain_create(0, &config, true, &d);
+
+    if (!rc) {
+        dom0 = d;
+        d->is_dom0_identity = true;
+        d->hvm->passthrough_io = true;
+        rc = domain_set_max_vcpus(d, vcpus);
+    }
+    if (rc)
+        panic("Dom0 cannot be created: error %d", rc);
+    for (unsigned int i = 0; i < vcpus; i++)
+        vlapic_set_initial_id(d->vcpus[i], cpus[i]->apic_id);
+    return d;
+}
+
+void dom0_build(void)
+{
+    unsigned int vcpus = max_vcpus ? min(max_vcpus, nr_cpus) : nr_cpus;
+    struct blob kernel = {0}, initrd = {0};
+    uint64_t kernel_end, initrd_gpa = 0, start_info;
+    struct domain *d;
+    uint32_t entry;
+
+    if (!boot_info.module_count)
+        panic("No boot module: the first one is Dom0's kernel, the second its initrd "
+              "(qemu: -initrd \"vmlinuz args,initrd\"; GRUB: module2 lines)");
+    if (take_module(0, &kernel) ||
+        (boot_info.module_count > 1 && take_module(1, &initrd)))
+        panic("Not enough memory for Dom0's kernel and initrd");
+    release_modules();
+    if (unpack_kernel(&kernel))
+        panic("Dom0's kernel cannot be used: see the message above");
+
+    d = create(vcpus);
+    if (populate(d, wanted_frames()))
+        panic("Dom0's memory cannot be allocated");
+    if (dom0_load_elf(d, kernel.data, kernel.bytes, &entry, &kernel_end))
+        panic("Dom0's kernel cannot be used: see the message above");
+    if (initrd.data) {
+        initrd_gpa = place_high(d, initrd.bytes, kernel_end, GB(4));
+        if (!initrd_gpa)
+            panic("No room for Dom0's initrd (%lu KiB) in its memory: raise dom0_mem=",
+                  initrd.bytes >> 10);
+        memcpy(maddr_to_virt(initrd_gpa), initrd.data, initrd.bytes);
+    }
+    start_info = make_start_info(d, kernel_end, initrd_gpa, initrd.bytes);
+    if (!start_info)
+        panic("No room for Dom0's start information: raise dom0_mem=");
+    blob_free(&kernel);
+    blob_free(&initrd);
+
+    open_ports(d);
+    set_entry_state(d->vcpus[0], entry, start_info);
+    printk("Dom0: %lu MiB, %u vCPU%s, entry %#x, initrd %#lx\n",
+           (d->tot_pages << PAGE_SHIFT) >> 20, vcpus, vcpus == 1 ? "" : "s", entry,
+           initrd_gpa);
+    console_end_boot();
+    vcpu_online(d->vcpus[0]);
+}
