@@ -82,16 +82,15 @@ static const struct front_ops front = {
 
 #define ARGS_MOST 48
 
-static int start(struct bench *b, const char *first, va_list list, struct error *error)
+static int start(struct bench *b, const char *const *args, struct error *error)
 {
     char *argv[ARGS_MOST] = {(char *)"test", (char *)"-m", (char *)"16",
                              (char *)"-nodefaults"};
     struct config *c = calloc(1, sizeof(*c));
     int argc = 4;
 
-    for (const char *arg = first; arg && argc < ARGS_MOST - 1;
-         arg = va_arg(list, const char *))
-        argv[argc++] = (char *)arg;
+    for (; *args && argc < ARGS_MOST - 1; args++)
+        argv[argc++] = (char *)*args;
     log_threshold = getenv("CORBEL_DM_DEBUG") ? LOG_DEBUG : LOG_ERROR;
     int err = config_parse(c, argc, argv, true, error);
     b->q.fd = -1;
@@ -108,30 +107,24 @@ static int start(struct bench *b, const char *first, va_list list, struct error 
     return err;
 }
 
-struct bench *bench_start(const char *first, ...)
+struct bench *bench_start_with(const char *const *args)
 {
     struct bench *b = calloc(1, sizeof(*b));
     struct error error = {.text = ""};
-    va_list list;
 
-    va_start(list, first);
-    int err = start(b, first, list, &error);
-    va_end(list);
+    int err = start(b, args, &error);
     if (err)
         fail_msg("cannot start the machine: %s", error.text);
     machine_start(b->m);
     return b;
 }
 
-void bench_refused(const char *what, const char *first, ...)
+void bench_refused_with(const char *what, const char *const *args)
 {
     struct bench *b = calloc(1, sizeof(*b));
     struct error error = {.text = ""};
-    va_list list;
 
-    va_start(list, first);
-    int err = start(b, first, list, &error);
-    va_end(list);
+    int err = start(b, args, &error);
     if (!err || !strstr(error.text, what))
         fail_msg("expected '%s', got '%s' (%d)", what, error.text, err);
     bench_stop(b);

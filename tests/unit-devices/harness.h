@@ -28,11 +28,14 @@ struct bench {
     unsigned resets, shutdowns;
 };
 
-/* Start a machine; arguments as on the command line, ending with NULL.  Fails the test
- * when that does not work. */
-struct bench *bench_start(const char *first, ...) __attribute__((sentinel));
+/* Start a machine; arguments as on the command line.  Fails the test when that does not
+ * work. */
+#define bench_start(...) bench_start_with((const char *const[]){__VA_ARGS__, NULL})
+struct bench *bench_start_with(const char *const *args);
 /* The same, expecting a refusal whose message contains `what`. */
-void bench_refused(const char *what, const char *first, ...) __attribute__((sentinel));
+#define bench_refused(what, ...)                                                         \
+    bench_refused_with(what, (const char *const[]){__VA_ARGS__, NULL})
+void bench_refused_with(const char *what, const char *const *args);
 void bench_stop(struct bench *b);
 
 uint8_t in8(struct bench *b, uint16_t port);

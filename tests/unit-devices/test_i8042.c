@@ -14,7 +14,7 @@
 
 static int setup(void **state)
 {
-    *state = bench_start("-device", "i8042", NULL);
+    *state = bench_start("-device", "i8042");
     return 0;
 }
 

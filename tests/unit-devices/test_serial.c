@@ -15,8 +15,7 @@ enum { DATA, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 
 static int setup(void **state)
 {
-    *state =
-        bench_start("-chardev", "test,id=c", "-device", "isa-serial,chardev=c", NULL);
+    *state = bench_start("-chardev", "test,id=c", "-device", "isa-serial,chardev=c");
     return 0;
 }
 
@@ -220,11 +219,10 @@ static void test_state(void **state)
 
 static void test_bad_options(void **state)
 {
-    bench_refused("index 4", "-device", "isa-serial,index=4", NULL);
-    bench_refused("in use", "-device", "isa-serial", "-device", "isa-serial", NULL);
+    bench_refused("index 4", "-device", "isa-serial,index=4");
+    bench_refused("in use", "-device", "isa-serial", "-device", "isa-serial");
     bench_refused("another device", "-chardev", "test,id=c", "-device",
-                  "isa-serial,chardev=c", "-device", "isa-serial,index=1,chardev=c",
-                  NULL);
+                  "isa-serial,chardev=c", "-device", "isa-serial,index=1,chardev=c");
 }
 
 int main(void)

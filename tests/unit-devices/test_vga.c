@@ -46,7 +46,7 @@ static int setup(void **state)
 {
     struct screen *s = calloc(1, sizeof(*s));
 
-    s->b = bench_start("-device", "VGA,addr=2", NULL);
+    s->b = bench_start("-device", "VGA,addr=2");
     s->viewer.changed = changed;
     s->viewer.opaque = s;
     display_add_viewer(machine_display(s->b->m), &s->viewer);

@@ -30,7 +30,7 @@ static int setup(void **state)
     struct error error = {.text = ""};
     char address[80];
 
-    w->b = bench_start("-device", "VGA,addr=2", "-device", "i8042", NULL);
+    w->b = bench_start("-device", "VGA,addr=2", "-device", "i8042");
     config_write(w->b, SLOT, 0x10, 4, FB);
     config_enable(w->b, SLOT);
     snprintf(w->path, sizeof(w->path), "/tmp/corbel-test-vnc.%d", getpid());
