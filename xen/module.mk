@@ -1,10 +1,10 @@
 # The hypervisor: an ELF64 linked high, and the same as ELF32 for Multiboot 1 loaders.
 # SPDX-License-Identifier: GPL-2.0-or-later
-DEPS += libxen-dev binutils
+DEPS += libxen-dev binutils grub-common
 
 XEN_OUT := $(B)/xen
 XEN_SOURCES := $(wildcard xen/*.c xen/*/*.c xen/*/*/*.c xen/*/*.S xen/*/*/*.S)
-XEN_OBJS := $(patsubst %,$(B)/%.o,$(XEN_SOURCES))
+XEN_OBJS := $(patsubst %,$(B)/%.o,$(XEN_SOURCES)) $(XEN_OUT)/font.o
 XEN_CFLAGS := -std=gnu11 -O2 -g $(WARN) -ffreestanding -fno-pic -fno-pie -m64 -mcmodel=kernel \
     -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
     -fcf-protection=none -fno-strict-aliasing -fno-common -fno-delete-null-pointer-checks \
@@ -22,7 +22,7 @@ TARGETS += $(XEN_IMAGE) $(XEN_IMAGE).elf32
 .PHONY: xen
 xen: $(XEN_IMAGE) $(XEN_IMAGE).elf32
 
-$(XEN_OUT)/%.c.o: xen/%.c
+$(XEN_OUT)/%.c.o: xen/%.c | $(DEPS_STAMP)
 	@mkdir -p $(@D)
 	$(HOSTCC) $(XEN_CFLAGS) -MMD -MP -c -o $@ $<
 $(XEN_OUT)/%.S.o: xen/%.S
@@ -32,6 +32,11 @@ $(XEN_OUT)/xen.lds: xen/xen.lds.S
 	@mkdir -p $(@D)
 	$(HOSTCC) $(XEN_CFLAGS) -D__ASSEMBLY__ -E -P -MMD -MT $@ -o $@ $<
 
+# The screen's font is GNU Unifont, from GRUB's package.
+$(XEN_OUT)/font.o: xen/lib/mkfont | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	xen/lib/mkfont /usr/share/grub/ascii.pf2 | $(HOSTCC) -m64 -c -x assembler -o $@ -
+
 # Two links: the first tells the addresses of the functions, from which the table for messages
 # is made; it lies behind the text, so it does not move what it names.
 $(XEN_OUT)/symbols0.o: xen/lib/mksymbols
@@ -40,7 +45,7 @@ $(XEN_OUT)/symbols0.o: xen/lib/mksymbols
 $(XEN_OUT)/corbel.pass1: $(XEN_OBJS) $(XEN_OUT)/symbols0.o $(XEN_OUT)/xen.lds
 	$(HOSTCC) $(XEN_LDFLAGS) $(XEN_LDEXTRA) -o $@ $(filter %.o,$^)
 $(XEN_OUT)/symbols1.o: $(XEN_OUT)/corbel.pass1 xen/lib/mksymbols
-	nm -n $< | xen/lib/mksymbols | $(HOSTCC) -m64 -c -x assembler -o $@ -
+	nm -n --defined-only $< | xen/lib/mksymbols | $(HOSTCC) -m64 -c -x assembler -o $@ -
 $(XEN_IMAGE): $(XEN_OBJS) $(XEN_OUT)/symbols1.o $(XEN_OUT)/xen.lds
 	$(HOSTCC) $(XEN_LDFLAGS) $(XEN_LDEXTRA) -o $@ $(filter %.o,$^)
 $(XEN_IMAGE).elf32: $(XEN_IMAGE)

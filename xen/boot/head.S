@@ -227,12 +227,13 @@ start_high:
 
     .section .bss.pages, "aw", @nobits
     .balign 4096
-    .globl early_pml4, boot_stack, boot_stack_top
+    .globl early_pml4, boot_stack_guard, boot_stack, boot_stack_top
 early_pml4:       .skip 4096
 early_pdpt:       .skip 4096
 early_pdpt_image: .skip 4096
 early_pd_image:   .skip 4096
 early_pd:         .skip 4 * 4096
+boot_stack_guard: .skip 4096      /* not mapped later */
 boot_stack:       .skip BOOT_STACK_SIZE
 boot_stack_top:
 

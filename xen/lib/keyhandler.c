@@ -1,0 +1,148 @@
+/* Keys for the hypervisor itself: typed on the serial console after Ctrl-A three times,
+ * or sent with XEN_SYSCTL_debug_keys. SPDX-License-Identifier: GPL-2.0-or-later */
+#include "lib/keyhandler.h"
+#include "boot/boot.h"
+#include "cpu/apic.h"
+#include "cpu/smp.h"
+#include "cpu/time_init.h"
+#include "cpu/traps.h"
+#include "cpu/x86.h"
+#include "domain/domain.h"
+#include "hvm/hvm.h"
+#include "mm/frame.h"
+#include "lib/printk.h"
+
+static struct {
+    void (*fn)(char key);
+    const char *help;
+} keys[128];
+
+void keyhandler_register(char key, void (*fn)(char key), const char *help)
+{
+    keys[key & 127].fn = fn;
+    keys[key & 127].help = help;
+}
+
+void keyhandler_run(char key)
+{
+    if (key > 0 && keys[(int)key].fn)
+        keys[(int)key].fn(key);
+}
+
+static void key_help(char key)
+{
+    printk("Keys:\n");
+    for (int k = 0; k < 128; k++) {
+        if (keys[k].fn)
+            printk(" %c  %s\n", k, keys[k].help);
+    }
+}
+
+static void dump_guest_registers(const struct vcpu *v)
+{
+    const struct cpu_regs *r = &v->hvm->regs;
+
+    printk("  rip %016lx rsp %016lx rflags %lx cr0 %lx cr3 %lx cr4 %lx\n", r->rip, r->rsp,
+           r->rflags, v->hvm->cr0, v->hvm->cr3, v->hvm->cr4);
+    printk("  rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax, r->rbx, r->rcx,
+           r->rdx);
+    printk("  rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", r->rsi, r->rdi, r->rbp,
+           r->r8);
+    printk("  r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", r->r9, r->r10, r->r11,
+           r->r12);
+    printk("  r13 %016lx r14 %016lx r15 %016lx\n", r->r13, r->r14, r->r15);
+}
+
+static void dump_cpu(void *unused)
+{
+    struct percpu *p = this_cpu();
+    struct vcpu *v = p->curr;
+
+    printk("CPU %u (APIC id %u): %lu interrupts, %lu NMIs, idle %lld ms\n", p->id,
+           p->apic_id, p->irq_count, p->nmi_count, p->idle_time / NS_PER_MS);
+    if (v && v->hvm) {
+        printk(" d%uv%u, registers at its last exit:\n", v->domain->id, v->id);
+        dump_guest_registers(v);
+    } else {
+        printk(" idle\n");
+    }
+}
+
+static void key_registers(char key)
+{
+    for (unsigned int i = 0; i < nr_cpus; i++)
+        smp_call(BIT(i), dump_cpu, NULL);
+}
+
+static void key_dom0(char key)
+{
+    if (!dom0)
+        return;
+    for_each_vcpu(dom0, v)
+    {
+        printk("d0v%u state %u on CPU %u\n", v->id, v->state, v->cpu);
+        if (v->hvm)
+            dump_guest_registers(v);
+    }
+}
+
+static void key_interrupts(char key)
+{
+    uint64_t rte;
+
+    printk("I/O APIC pins in use:\n");
+    for (unsigned int gsi = 0; gsi < ioapic_nr_gsis(); gsi++) {
+        if (ioapic_read_rte(gsi, &rte) || ((rte & BIT(16)) && !(rte & 0xff)))
+            continue;
+        printk("  %3u: vector %02lx %s %s%s%s to %lx%s%s\n", gsi, rte & 0xff,
+               rte & BIT(15) ? "level" : "edge", rte & BIT(13) ? "low" : "high",
+               rte & BIT(16) ? " masked" : "", rte & BIT(14) ? " IRR" : "", rte >> 56,
+               rte & BIT(11) ? " logical" : "",
+               console_owns_gsi(gsi) ? " (console)" : "");
+    }
+}
+
+static void key_memory(char key)
+{
+    printk("Memory: %lu MiB, free %lu MiB (%lu frames)\n", frames_total() >> 8,
+           frames_free() >> 8, frames_free());
+}
+
+static void key_timers(char key)
+{
+    for (unsigned int i = 0; i < nr_cpus; i++)
+        printk("CPU %u: %u timers\n", i, timers_armed(i));
+    printk("System time %ld ns\n", now_ns());
+}
+
+static void key_all(char key)
+{
+    for (int k = 'A'; k < 128; k++) {
+        if (keys[k].fn && k != 'R' && k != 'C' && k != 'h')
+            keys[k].fn((char)k);
+    }
+}
+
+static void key_reboot(char key)
+{
+    printk("Rebooting\n");
+    machine_reboot();
+}
+
+static void key_crash(char key)
+{
+    panic("asked for by key");
+}
+
+void keyhandler_init(void)
+{
+    keyhandler_register('h', key_help, "this list");
+    keyhandler_register('d', key_registers, "what each CPU runs, with registers");
+    keyhandler_register('0', key_dom0, "registers of Dom0's vCPUs");
+    keyhandler_register('i', key_interrupts, "interrupts of the machine");
+    keyhandler_register('m', key_memory, "memory");
+    keyhandler_register('a', key_timers, "timers");
+    keyhandler_register('*', key_all, "all that tells something");
+    keyhandler_register('R', key_reboot, "reboot the machine");
+    keyhandler_register('C', key_crash, "panic");
+}

@@ -1,0 +1,430 @@
+/* Machine frames: the buddy allocator and reference counts. SPDX-License-Identifier:
+ * GPL-2.0-or-later
+ *
+ * Free memory is kept in naturally aligned blocks of 2^order frames, in two zones: below
+ * and above 4 GiB. The high zone is used first, and within a zone high addresses, so that
+ * memory which old devices can reach is left for Dom0. A free block's first frame has its
+ * order; the other frames of it have ORDER_NONE. Blocks are joined when freed, so a free
+ * range always lies in one block that is as large as can be.
+ *
+ * frame_lock guards the free lists and the frames in them. Count, owner and state of a
+ * frame in use change together, in one 64-bit word, without a lock.
+ */
+#include "mm/frame.h"
+#include "mm/frame_init.h"
+#include "domain/domain.h"
+#include "lib/printk.h"
+#include "lib/string.h"
+#include "lib/errno.h"
+#include "lib/spinlock.h"
+
+#define MAX_ORDER  ORDER_1G
+#define ORDER_NONE 0xff
+#define NIL        0xffffffffu /* end of a free list */
+#define LOW_LIMIT  (GB(4) >> PAGE_SHIFT)
+
+struct frame *frame_table;
+uint64_t max_mfn;
+
+enum zone { ZONE_LOW, ZONE_HIGH, ZONES };
+
+static struct spinlock frame_lock; /* guards free_head, free_frames, owners */
+static uint32_t free_head[ZONES][MAX_ORDER + 1];
+static uint64_t free_frames, total_frames;
+/* A domain with frames is referenced, so that its id is not used again before they are
+ * all gone. */
+static struct domain *owners[MAX_DOMAINS];
+
+/* The second half of struct frame, as it is changed in one piece. */
+union frame_word {
+    struct {
+        uint32_t count;
+        uint16_t owner;
+        uint8_t state;
+        uint8_t order;
+    };
+    uint64_t word;
+};
+
+static uint64_t *frame_word(struct frame *f)
+{
+    return (uint64_t *)&f->count;
+}
+
+static void frame_word_set(struct frame *f, uint32_t count, uint16_t owner, uint8_t state,
+                           uint8_t order)
+{
+    union frame_word w = {.count = count, .owner = owner, .state = state, .order = order};
+
+    __atomic_store_n(frame_word(f), w.word, __ATOMIC_RELEASE);
+}
+
+static enum zone zone_of(uint64_t m)
+{
+    return m < LOW_LIMIT ? ZONE_LOW : ZONE_HIGH;
+}
+
+static void list_insert(uint64_t m, unsigned int order)
+{
+    struct frame *f = &frame_table[m];
+    uint32_t *head = &free_head[zone_of(m)][order];
+
+    f->prev = NIL;
+    f->next = *head;
+    if (*head != NIL)
+        frame_table[*head].prev = (uint32_t)m;
+    *head = (uint32_t)m;
+    frame_word_set(f, 0, FRAME_OWNER_NONE, FRAME_FREE, (uint8_t)order);
+}
+
+static void list_remove(uint64_t m, unsigned int order)
+{
+    struct frame *f = &frame_table[m];
+
+    if (f->next != NIL)
+        frame_table[f->next].prev = f->prev;
+    if (f->prev != NIL)
+        frame_table[f->prev].next = f->next;
+    else
+        free_head[zone_of(m)][order] = f->next;
+    frame_word_set(f, 0, FRAME_OWNER_NONE, FRAME_FREE, ORDER_NONE);
+}
+
+static bool is_free_block(uint64_t m, unsigned int order)
+{
+    return m < max_mfn && frame_table[m].state == FRAME_FREE &&
+           frame_table[m].order == order;
+}
+
+/* Put a block back and join it with its free neighbours. */
+static void block_free(uint64_t m, unsigned int order)
+{
+    while (order < MAX_ORDER) {
+        uint64_t buddy = m ^ (1ull << order);
+
+        if (!is_free_block(buddy, order))
+            break;
+        list_remove(buddy, order);
+        m &= ~(1ull << order);
+        order++;
+    }
+    list_insert(m, order);
+}
+
+/* Of the free block [m, m + 2^from), keep [want, want + 2^to) and free the rest. */
+static void block_split(uint64_t m, unsigned int from, uint64_t want, unsigned int to)
+{
+    list_remove(m, from);
+    while (from > to) {
+        uint64_t upper = m + (1ull << --from);
+
+        if (want >= upper) {
+            list_insert(m, from);
+            m = upper;
+        } else {
+            list_insert(upper, from);
+        }
+    }
+}
+
+/* A free block of `zone` below frame `limit`; its upper end is used. ~0 if none. */
+static uint64_t block_alloc_zone(enum zone zone, unsigned int order, uint64_t limit)
+{
+    for (unsigned int o = order; o <= MAX_ORDER; o++) {
+        for (uint32_t m = free_head[zone][o]; m != NIL; m = frame_table[m].next) {
+            uint64_t want =
+                min((uint64_t)m + (1ull << o), ALIGN_DOWN(limit, 1ull << order));
+
+            if (want < m + (1ull << order))
+                continue;
+            want -= 1ull << order;
+            block_split(m, o, want, order);
+            return want;
+        }
+    }
+    return ~0ull;
+}
+
+static uint64_t block_alloc(unsigned int order, uint64_t limit)
+{
+    uint64_t m = ~0ull;
+
+    if (limit > LOW_LIMIT)
+        m = block_alloc_zone(ZONE_HIGH, order, limit);
+    if (m == ~0ull)
+        m = block_alloc_zone(ZONE_LOW, order, limit);
+    if (m != ~0ull)
+        free_frames -= 1ull << order;
+    return m;
+}
+
+/* The order of the free block that holds frame m, or -1; *start: its first frame. */
+static int block_find(uint64_t m, uint64_t *start)
+{
+    for (unsigned int o = 0; o <= MAX_ORDER; o++) {
+        *start = m & ~((1ull << o) - 1);
+        if (is_free_block(*start, o))
+            return (int)o;
+    }
+    return -1;
+}
+
+static void frames_set(uint64_t m, unsigned int order, uint32_t count, uint16_t owner,
+                       uint8_t state)
+{
+    for (uint64_t i = 0; i < 1ull << order; i++) {
+        frame_table[m + i].use = 0;
+        frame_word_set(&frame_table[m + i], count, owner, state,
+                       state == FRAME_FREE ? ORDER_NONE : 0);
+    }
+}
+
+mfn_t frame_alloc(unsigned int order)
+{
+    uint64_t m;
+
+    if (order > MAX_ORDER)
+        return INVALID_MFN;
+    spin_lock(&frame_lock);
+    m = block_alloc(order, ~0ull);
+    spin_unlock(&frame_lock);
+    if (m == ~0ull)
+        return INVALID_MFN;
+    frames_set(m, order, 1, FRAME_OWNER_NONE, FRAME_HYPERVISOR);
+    return MFN(m);
+}
+
+void frame_free(mfn_t m, unsigned int order)
+{
+    BUG_ON(!mfn_valid(m) || (m.n & ((1ull << order) - 1)));
+    BUG_ON(mfn_to_frame(m)->state == FRAME_FREE);
+    frames_set(m.n, order, 0, FRAME_OWNER_NONE, FRAME_FREE);
+    spin_lock(&frame_lock);
+    block_free(m.n, order);
+    free_frames += 1ull << order;
+    spin_unlock(&frame_lock);
+}
+
+void *alloc_pages(unsigned int order)
+{
+    mfn_t m = frame_alloc(order);
+
+    if (!mfn_valid_number(m))
+        return NULL;
+    return memset(mfn_to_virt(m), 0, PAGE_SIZE << order);
+}
+
+void free_pages(void *p, unsigned int order)
+{
+    if (p)
+        frame_free(virt_to_mfn(p), order);
+}
+
+/* Count 2^order frames for d, if its limit allows. frame_lock is held. */
+static bool domain_charge(struct domain *d, unsigned int order)
+{
+    uint64_t n = 1ull << order, before;
+
+    BUG_ON(d->id >= MAX_DOMAINS);
+    if (d->max_pages < n || d->tot_pages > d->max_pages - n)
+        return false;
+    before = __atomic_fetch_add(&d->tot_pages, n, __ATOMIC_RELAXED);
+    if (!before) {
+        domain_get(d);
+        owners[d->id] = d;
+    }
+    return true;
+}
+
+static void domain_uncharge(uint16_t owner)
+{
+    struct domain *d, *last = NULL;
+
+    BUG_ON(owner >= MAX_DOMAINS);
+    spin_lock(&frame_lock);
+    d = owners[owner];
+    BUG_ON(!d);
+    if (!__atomic_sub_fetch(&d->tot_pages, 1, __ATOMIC_RELAXED)) {
+        owners[owner] = NULL;
+        last = d;
+    }
+    spin_unlock(&frame_lock);
+    if (last)
+        domain_put(last);
+}
+
+mfn_t frame_alloc_domain(struct domain *d, unsigned int order,
+                         unsigned int max_maddr_bits)
+{
+    uint64_t limit = ~0ull, m;
+
+    if (order > MAX_ORDER)
+        return INVALID_MFN;
+    if (max_maddr_bits && max_maddr_bits < 64)
+        limit = max_maddr_bits > PAGE_SHIFT ? 1ull << (max_maddr_bits - PAGE_SHIFT) : 0;
+    spin_lock(&frame_lock);
+    m = block_alloc(order, limit);
+    if (m != ~0ull && !domain_charge(d, order)) {
+        block_free(m, order);
+        free_frames += 1ull << order;
+        m = ~0ull;
+    }
+    spin_unlock(&frame_lock);
+    if (m == ~0ull)
+        return INVALID_MFN;
+    memset(mfn_to_virt(MFN(m)), 0, PAGE_SIZE << order);
+    frames_set(m, order, 1, d->id, FRAME_DOMAIN);
+    return MFN(m);
+}
+
+int frame_claim(struct domain *d, mfn_t m, unsigned int order)
+{
+    uint64_t start;
+    int found, err = -EBUSY;
+
+    if (order > MAX_ORDER || (m.n & ((1ull << order) - 1)) || !mfn_valid(m))
+        return -EINVAL;
+    spin_lock(&frame_lock);
+    found = block_find(m.n, &start);
+    if (found < (int)order)
+        goto out;
+    err = -ENOMEM;
+    if (d && !domain_charge(d, order))
+        goto out;
+    block_split(start, (unsigned int)found, m.n, order);
+    free_frames -= 1ull << order;
+    err = 0;
+out:
+    spin_unlock(&frame_lock);
+    if (!err)
+        frames_set(m.n, order, 1, d ? d->id : FRAME_OWNER_NONE,
+                   d ? FRAME_DOMAIN : FRAME_HYPERVISOR);
+    return err;
+}
+
+bool frame_next_free(uint64_t from, uint64_t *start, uint64_t *count)
+{
+    uint64_t m = from, block;
+    int order;
+
+    spin_lock(&frame_lock);
+    *count = 0;
+    while (m < max_mfn) {
+        order = frame_table[m].state == FRAME_FREE ? block_find(m, &block) : -1;
+        if (order < 0 && *count)
+            break;
+        if (order < 0) {
+            m++;
+            continue;
+        }
+        if (!*count)
+            *start = m;
+        m = block + (1ull << order);
+        *count = m - *start;
+    }
+    spin_unlock(&frame_lock);
+    return *count;
+}
+
+/* Take a reference if `match` says so of the frame's owner and state. */
+static inline bool frame_get_if(mfn_t m, uint16_t owner, bool any)
+{
+    struct frame *f;
+    union frame_word old, new;
+
+    if (!mfn_valid(m))
+        return false;
+    f = mfn_to_frame(m);
+    old.word = __atomic_load_n(frame_word(f), __ATOMIC_RELAXED);
+    do {
+        if (old.count == 0 || old.count == UINT32_MAX || old.state < FRAME_DOMAIN ||
+            (!any && old.owner != owner))
+            return false;
+        new = old;
+        new.count++;
+    } while (!__atomic_compare_exchange_n(frame_word(f), &old.word, new.word, false,
+                                          __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+    return true;
+}
+
+bool frame_get(mfn_t m, const struct domain *d)
+{
+    return frame_get_if(m, d->id, false);
+}
+
+bool frame_get_any(mfn_t m)
+{
+    return frame_get_if(m, 0, true);
+}
+
+void frame_get_more(mfn_t m)
+{
+    BUG_ON(!mfn_valid(m));
+    BUG_ON(!__atomic_fetch_add(&mfn_to_frame(m)->count, 1, __ATOMIC_RELAXED));
+}
+
+void frame_put(mfn_t m)
+{
+    struct frame *f = mfn_to_frame(m);
+    union frame_word w;
+    uint32_t left;
+
+    BUG_ON(!mfn_valid(m));
+    left = __atomic_sub_fetch(&f->count, 1, __ATOMIC_ACQ_REL);
+    BUG_ON(left == UINT32_MAX);
+    if (left)
+        return;
+    w.word = *frame_word(f);
+    frame_free(m, 0);
+    if (w.state == FRAME_DOMAIN)
+        domain_uncharge(w.owner);
+}
+
+uint64_t frames_total(void)
+{
+    return total_frames;
+}
+
+uint64_t frames_free(void)
+{
+    return READ_ONCE(free_frames);
+}
+
+void frame_init_lists(void)
+{
+    for (unsigned int z = 0; z < ZONES; z++) {
+        for (unsigned int o = 0; o <= MAX_ORDER; o++)
+            free_head[z][o] = NIL;
+    }
+}
+
+/* In the largest blocks that alignment allows, without looking for neighbours to join. */
+static void add_free(uint64_t m, uint64_t end)
+{
+    for (uint64_t i = m; i < end; i++)
+        frame_word_set(&frame_table[i], 0, FRAME_OWNER_NONE, FRAME_FREE, ORDER_NONE);
+    free_frames += end - m;
+    while (m < end) {
+        unsigned int order =
+            m ? min((unsigned int)__builtin_ctzll(m), MAX_ORDER + 0u) : 0;
+
+        while (m + (1ull << order) > end)
+            order--;
+        block_free(m, order);
+        m += 1ull << order;
+    }
+}
+
+void frame_init_range(uint64_t start, uint64_t end, enum frame_state state)
+{
+    start = min(start, max_mfn);
+    end = min(end, max_mfn);
+    if (state != FRAME_RESERVED)
+        total_frames += end - start;
+    if (state == FRAME_FREE) {
+        add_free(start, end);
+        return;
+    }
+    for (uint64_t i = start; i < end; i++)
+        frame_word_set(&frame_table[i], 1, FRAME_OWNER_NONE, (uint8_t)state, 0);
+}
