@@ -172,6 +172,8 @@ bool candidate_runs(const struct candidate *c)
     case 0x37:
         return false;
     case 0x00: /* SLDT, STR, SMSW, SGDT, SIDT: the kernel emulates them (UMIP) */
+        if ((p[2] >> 3 & 7) == 5 && memchr(c->bytes, 0xf0, p - c->bytes))
+            return false; /* some microcode of AMD's takes LOCK VERW */
         return (p[2] >> 3 & 7) > 1;
     case 0x01:
         if (p[2] >= 0xc0 && (p[2] >> 3 & 7) != 6)

@@ -261,7 +261,7 @@ int native_run(struct native *n, struct user_regs_struct *regs, bool step,
 {
     struct iovec iov = {xstate, xstate ? *xstate_len : 0};
     siginfo_t si;
-    int status, sig;
+    int status, sig, patience = 5;
 
     *r = (struct native_result){0};
     regs->orig_rax = -1;
@@ -269,10 +269,15 @@ int native_run(struct native *n, struct user_regs_struct *regs, bool step,
         return -1;
     if (xstate && ptrace(PTRACE_SETREGSET, n->pid, NT_X86_XSTATE, &iov))
         return -1;
-    if (ptrace(step ? PTRACE_SINGLESTEP : PTRACE_CONT, n->pid, NULL, NULL) ||
-        waitpid(n->pid, &status, 0) < 0 || !WIFSTOPPED(status))
+    do {
+        if (ptrace(step ? PTRACE_SINGLESTEP : PTRACE_CONT, n->pid, NULL, NULL) ||
+            waitpid(n->pid, &status, 0) < 0 || !WIFSTOPPED(status))
+            return -1;
+        sig = WSTOPSIG(status);
+        /* Stopped by the watchdog: perhaps only this machine is slow. */
+    } while (sig == SIGSTOP && --patience);
+    if (sig == SIGSTOP)
         return -1;
-    sig = WSTOPSIG(status);
     if (ptrace(PTRACE_GETREGS, n->pid, NULL, regs))
         return -1;
     if (xstate && native_get_xstate(n, xstate, xstate_len))

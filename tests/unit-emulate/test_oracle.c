@@ -482,6 +482,78 @@ static void show_failure(const struct trial *t)
  * --------------------------------------------------------------------------------------
  */
 
+static void plant(uint64_t lin, unsigned int bytes, uint64_t v)
+{
+    uint64_t off = lin - SANDBOX_BASE;
+
+    if (off > SANDBOX_BYTES - 8 || off < CODE_BYTES)
+        return;
+    memcpy(emulated_mem + off, &v, bytes);
+    memcpy(native.mem + off, &v, bytes);
+}
+
+/* A selector that may work where an instruction takes one, behind an offset or alone. */
+static void plant_far_pointer(const struct trial *t, uint64_t lin)
+{
+    unsigned int n = t->cand.insn.operand_width / 8;
+
+    switch (t->cand.insn.mnemonic) {
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_JMP:
+    case ZYDIS_MNEMONIC_LES:
+    case ZYDIS_MNEMONIC_LDS:
+    case ZYDIS_MNEMONIC_LSS:
+    case ZYDIS_MNEMONIC_LFS:
+    case ZYDIS_MNEMONIC_LGS:
+        plant(lin, n,
+              rng_chance(&rng, 70) ? rng_below(&rng, CODE_BYTES) : rng_next(&rng));
+        plant(lin + (n == 8 ? 4 : n), 2, random_selector());
+        break;
+    case ZYDIS_MNEMONIC_MOV:
+    case ZYDIS_MNEMONIC_LAR:
+    case ZYDIS_MNEMONIC_LSL:
+    case ZYDIS_MNEMONIC_VERR:
+    case ZYDIS_MNEMONIC_VERW:
+        if (rng_chance(&rng, 50))
+            plant(lin, 2, random_selector());
+        break;
+    default:
+        break;
+    }
+}
+
+/* What far returns and POPs of segments find on the stack: IP, CS, flags, SP, SS. */
+static void plant_frame(const struct trial *t)
+{
+    unsigned int n = t->cand.insn.operand_width / 8, k = 0;
+    uint64_t lin = t->in.rsp + (t->bits == 64 ? 0 : selector_base(t->sel[EMUL_SS]));
+    bool iret = false;
+
+    switch (t->cand.insn.mnemonic) {
+    case ZYDIS_MNEMONIC_IRET:
+    case ZYDIS_MNEMONIC_IRETD:
+    case ZYDIS_MNEMONIC_IRETQ:
+        iret = true;
+        break;
+    case ZYDIS_MNEMONIC_POP:
+        if (rng_chance(&rng, 50))
+            plant(lin, n, random_selector());
+        return;
+    case ZYDIS_MNEMONIC_RET:
+        break;
+    default:
+        return;
+    }
+    plant(lin + n * k++, n,
+          rng_chance(&rng, 80) ? SANDBOX_BASE + rng_below(&rng, CODE_BYTES)
+                               : rng_next(&rng));
+    plant(lin + n * k++, n, random_selector());
+    if (iret)
+        plant(lin + n * k++, n, rng_next(&rng) & ~0x44000ull & ~(uint64_t)TF);
+    plant(lin + n * k++, n, SANDBOX_BASE + 0x5000);
+    plant(lin + n * k++, n, random_selector());
+}
+
 /* Put the memory operand where something is, most of the time, by way of its base
  * register or its displacement. */
 static void aim(struct trial *t)
@@ -506,6 +578,7 @@ static void aim(struct trial *t)
     memcpy(machine.c.insn, t->cand.bytes, 15);
     emul_decode(&machine.c);
     want = random_pointer(64);
+    plant_far_pointer(t, want);
     if (t->bits != 64)
         want = (uint32_t)(want - selector_base(t->sel[machine.c.i.ea_seg]));
     else if (machine.c.i.ea_seg >= EMUL_FS)
@@ -577,6 +650,9 @@ static void try_one(struct trial *t)
     why[0] = 0;
     load_native(t, &u);
     rc = emulate(t);
+    if (!t->step &&
+        memcmp(native.mem + t->offset, emulated_mem + t->offset, t->cand.len + 1))
+        goto skip; /* it overwrote itself or the INT3 */
     if (rc == EMUL_UNHANDLEABLE) {
         unhandled[t->cand.valid ? t->cand.insn.mnemonic : 0]++;
         if (t->cand.valid && candidate_required(&t->cand)) {
@@ -586,9 +662,6 @@ static void try_one(struct trial *t)
         }
         goto skip;
     }
-    if (!t->step &&
-        memcmp(native.mem + t->offset, emulated_mem + t->offset, t->cand.len + 1))
-        goto skip; /* it overwrote itself or the INT3 */
     trials++;
     if (native_run(&native, &u, t->step, t->vector ? x : NULL, &len, &real))
         goto dead;
@@ -667,8 +740,19 @@ static void random_trial(struct trial *t, unsigned int bits)
     random_registers(t);
     if (rep && !t->step)
         t->in.rcx = rng_below(&rng, 3000);
-    if (t->cand.valid)
-        aim(t);
+    if (!t->cand.valid)
+        return;
+    if (t->cand.insn.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
+        (t->cand.insn.opcode == 0x9a || t->cand.insn.opcode == 0xea)) {
+        uint16_t sel = random_selector();
+
+        memcpy(t->cand.bytes + t->cand.len - 2, &sel, 2);
+        if (rng_chance(&rng, 70)) /* an offset that most code segments reach */
+            memset(t->cand.bytes + t->cand.len - 4, 0, t->cand.insn.operand_width / 16);
+        candidate_decode(t->bits, &t->cand);
+    }
+    aim(t);
+    plant_frame(t);
 }
 
 /* --- the tests
@@ -739,7 +823,7 @@ static void test_16(void **state)
     run_random(16, 20);
 }
 
-/* A child that loops is stopped, which native_run() then takes for a fault. */
+/* A child that loops is stopped, which native_run() then gives up on in the end. */
 static void on_alarm(int sig)
 {
     static unsigned long last;
@@ -751,7 +835,7 @@ static void on_alarm(int sig)
 
 static int setup(void **state)
 {
-    const struct itimerval tick = {{0, 500000}, {0, 500000}};
+    const struct itimerval tick = {{1, 0}, {1, 0}};
     cpu_set_t cpus;
 
     CPU_ZERO(&cpus);

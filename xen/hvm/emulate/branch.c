@@ -106,7 +106,7 @@ static int far_indirect(struct emul_ctxt *c, bool is_call)
     if (!c->i.mem)
         return ud(c);
     if (n == 8 && (c->features & EMUL_F_AMD))
-        n = c->i.opsize = 4; /* AMD has no 64-bit far pointers */
+        n = 4; /* AMD has no 64-bit far pointers, but pushes 64 bits */
     rc = ea_read(c, 0, n, &off);
     if (rc == EMUL_OKAY)
         rc = ea_read(c, n, 2, &sel);

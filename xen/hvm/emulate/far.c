@@ -16,7 +16,6 @@ static int target_check(struct emul_ctxt *c, const struct emul_seg *cs, uint64_t
 {
     if ((c->efer & EFER_LMA) && (cs->attr & EMUL_ATTR_L))
         return is_canonical(*off) ? EMUL_OKAY : gp0(c);
-    *off = (uint32_t)*off;
     return *off <= cs->limit ? EMUL_OKAY : gp0(c);
 }
 
@@ -83,6 +82,21 @@ static int code_check(struct emul_ctxt *c, uint16_t sel, bool call, struct desc 
     return EMUL_OKAY;
 }
 
+/* Push CS:RIP as far CALL does: the stack is already that of the target's mode. */
+static int push_return(struct emul_ctxt *c, const struct emul_seg *cs, uint64_t *sp)
+{
+    uint8_t mode = c->i.mode;
+    int rc;
+
+    if ((c->efer & EFER_LMA) && !c->i.real)
+        c->i.mode = cs->attr & EMUL_ATTR_L ? 8 : 4;
+    rc = stack_push(c, sp, c->i.opsize, seg_get(c, EMUL_CS)->sel);
+    if (rc == EMUL_OKAY)
+        rc = stack_push(c, sp, c->i.opsize, c->regs->rip);
+    c->i.mode = mode;
+    return rc;
+}
+
 int far_transfer(struct emul_ctxt *c, uint16_t sel, uint64_t off, bool call)
 {
     uint64_t sp = c->regs->rsp;
@@ -98,9 +112,7 @@ int far_transfer(struct emul_ctxt *c, uint16_t sel, uint64_t off, bool call)
             return rc;
     }
     if (call) {
-        rc = stack_push(c, &sp, c->i.opsize, seg_get(c, EMUL_CS)->sel);
-        if (rc == EMUL_OKAY)
-            rc = stack_push(c, &sp, c->i.opsize, c->regs->rip);
+        rc = push_return(c, &d.seg, &sp);
         if (rc != EMUL_OKAY)
             return rc;
     }

@@ -130,12 +130,10 @@ int mem_write(struct emul_ctxt *c, uint64_t lin, unsigned int bytes, unsigned in
               uint64_t val)
 {
     unsigned int n = below_4g(c, lin, bytes);
-    int rc = EMUL_OKAY;
+    int rc = c->ops->write(c, lin, &val, n, access);
 
-    if (unlikely(n < bytes))
+    if (rc == EMUL_OKAY && unlikely(n < bytes))
         rc = c->ops->write(c, 0, (char *)&val + n, bytes - n, access);
-    if (rc == EMUL_OKAY)
-        rc = c->ops->write(c, lin, &val, n, access);
     return rc;
 }
 

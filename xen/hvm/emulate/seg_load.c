@@ -242,7 +242,7 @@ int do_verr_verw(struct emul_ctxt *c, bool write)
         rc = desc_probe(c, sel, &d, &ok);
     if (rc != EMUL_OKAY)
         return rc;
-    if (ok && (d.system || !(d.seg.attr & EMUL_ATTR_P)))
+    if (ok && d.system) /* whether it is present does not matter */
         ok = false;
     if (ok && write)
         ok = (d.seg.attr & 0xa) == 0x2;

@@ -61,19 +61,15 @@ int op_push_seg(struct emul_ctxt *c)
 int op_pop_seg(struct emul_ctxt *c)
 {
     unsigned int n = seg_of_opcode(c);
-    uint64_t sp = c->regs->rsp, v, lin;
+    uint64_t sp = c->regs->rsp, v;
     struct emul_seg s;
     int rc;
 
-    /* Only the selector is read of a wider slot. */
-    rc = emul_linear(c, EMUL_SS, sp, 2, EMUL_ACC_READ, stack_adsize(c), &lin);
-    if (rc == EMUL_OKAY)
-        rc = mem_read(c, lin, 2, EMUL_ACC_READ, &v);
+    rc = stack_pop(c, &sp, c->i.opsize, &v);
     if (rc == EMUL_OKAY)
         rc = seg_load(c, n, v, &s);
     if (rc != EMUL_OKAY)
         return rc;
-    sp = sp_add(c, sp, c->i.opsize); /* by the old stack's size */
     seg_set(c, n, &s);
     sp_commit(c, sp);
     c->retire.mov_ss = n == EMUL_SS;
