@@ -12,6 +12,7 @@ DM_XEN_LIBS = $(shell $(PKG_CONFIG) --libs $(DM_XEN_PKGS))
 # Everything but the two main programs and their front ends; back ends and devices are found by
 # looking, because they register themselves.
 DM_XEN_SRC := $(wildcard devmodel/xen_*.c) devmodel/main_xen.c
+# QEMU's libqtest wants QTEST_QEMU_BINARY to end with -system-x86_64: there is a link.
 DM_QTEST_SRC := devmodel/qtest.c devmodel/qtest_ram.c
 DM_COMMON_SRC := $(filter-out $(DM_XEN_SRC) $(DM_QTEST_SRC) devmodel/main_qtest.c, \
         $(wildcard devmodel/*.c)) $(wildcard ioemu/*/*.c) $(wildcard firmware/*.c)
@@ -32,6 +33,7 @@ $(B)/dm/%.o: %.c $(B)/firmware/dsdt.hex | deps
 $(B)/devmodel/corbel-dm-qtest: $(DM_COMMON_OBJ) $(DM_QTEST_OBJ)
 	@mkdir -p $(@D)
 	$(HOSTCC) $(HOST_CFLAGS) -pie -o $@ $^ $(DM_LIBS)
+	ln -sf $(@F) $(@D)/corbel-system-x86_64
 
 $(B)/devmodel/corbel-dm: $(DM_COMMON_OBJ) $(DM_XEN_OBJ)
 	@mkdir -p $(@D)

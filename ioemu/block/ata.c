@@ -525,8 +525,11 @@ static void data_set_management(struct ide_drive *d)
         ide_abort(d);
         return;
     }
+    /* 16 bits; more than we offer comes from software that wrote the register only once. */
     d->left = (uint32_t)d->hob_count << 8 | d->count;
-    if (!d->left || d->left > IDE_BUFFER / SECTOR) {
+    if (d->left > IDE_BUFFER / SECTOR)
+        d->left = d->count;
+    if (!d->left) {
         ide_abort(d);
         return;
     }

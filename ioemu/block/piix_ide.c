@@ -523,7 +523,7 @@ static int piix_ide_create(struct device *dev, struct error *error)
                            .subsystem = 0x1100,
                            .class_code = 0x010180, /* both channels legacy, bus master */
                        });
-    s->pci.writable[0x04] = 0x05;
+    s->pci.writable[0x04] = 0x07; /* memory space is there for software that insists */
     s->pci.writable[0x0c] = 0;
     s->pci.writable[0x0d] = 0xf0;
     s->pci.writable[0x3c] = 0;

@@ -38,6 +38,16 @@ struct i440fx {
     uint8_t reset_control;
 };
 
+/*
+ * Register for an access to CONFIG_DATA.  The chip ignores the low two bits of
+ * CONFIG_ADDRESS; software that leaves them in and reads at the data port's start expects
+ * them to count.
+ */
+static unsigned config_offset(const struct i440fx *s, uint64_t offset)
+{
+    return (s->address & 0xff) | (unsigned)(offset - DATA);
+}
+
 static uint64_t config_read(void *opaque, uint64_t offset, unsigned size)
 {
     struct i440fx *s = opaque;
@@ -46,7 +56,7 @@ static uint64_t config_read(void *opaque, uint64_t offset, unsigned size)
         if (!(s->address >> 31))
             return UINT32_MAX;
         return pci_host_read(&s->pci.dev, s->address >> 8 & 0xffff,
-                             (s->address & 0xfc) + (unsigned)(offset - DATA), size);
+                             config_offset(s, offset), size);
     }
     if (offset == RESET_CONTROL && size == 1)
         return s->reset_control;
@@ -69,10 +79,9 @@ static void config_write(void *opaque, uint64_t offset, unsigned size, uint64_t 
     if (offset >= DATA) {
         if (s->address >> 31)
             pci_host_write(&s->pci.dev, s->address >> 8 & 0xffff,
-                           (s->address & 0xfc) + (unsigned)(offset - DATA), size,
-                           (uint32_t)value);
+                           config_offset(s, offset), size, (uint32_t)value);
     } else if (offset == ADDRESS && size == 4) {
-        s->address = (uint32_t)value & 0x80fffffc;
+        s->address = (uint32_t)value & 0x80ffffff;
     } else if (offset == RESET_CONTROL && size == 1) {
         write_reset_control(s, (uint8_t)value);
     }
