@@ -228,6 +228,7 @@ static void rtc(void)
     while (rtc_read(0) == seconds && rdtsc() - start < ms_to_tsc(3000))
         cpu_relax();
     check(rtc_read(0) != seconds, "RTC: the seconds go on");
+    delay_us(20000);
     check(rtc_read(RTC_C) & 0x10, "RTC: C says that it was updated");
     check(!(rtc_read(RTC_C) & 0x10), "RTC: reading clears it");
 

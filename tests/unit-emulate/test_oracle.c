@@ -507,7 +507,8 @@ static void plant_far_pointer(const struct trial *t, uint64_t lin)
     case ZYDIS_MNEMONIC_LGS:
         plant(lin, n,
               rng_chance(&rng, 70) ? rng_below(&rng, CODE_BYTES) : rng_next(&rng));
-        plant(lin + (n == 8 ? 4 : n), 2, random_selector());
+        if (t->bits == 64 || !selector_base(t->sel[EMUL_SS]))
+            plant(lin + (n == 8 ? 4 : n), 2, random_selector());
         break;
     case ZYDIS_MNEMONIC_MOV:
     case ZYDIS_MNEMONIC_LAR:
@@ -662,6 +663,8 @@ static void try_one(struct trial *t)
         }
         goto skip;
     }
+    if (t->step && machine.c.retire.mov_ss && t->offset + t->cand.len >= CODE_BYTES)
+        goto skip; /* no room for the NOP */
     trials++;
     if (native_run(&native, &u, t->step, t->vector ? x : NULL, &len, &real))
         goto dead;
@@ -746,6 +749,9 @@ static void random_trial(struct trial *t, unsigned int bits)
         (t->cand.insn.opcode == 0x9a || t->cand.insn.opcode == 0xea)) {
         uint16_t sel = random_selector();
 
+        /* hangs this CPU: a push that faults only in 64-bit mode */
+        if (sel == 0x33 && selector_base(t->sel[EMUL_SS]))
+            sel = 0x23;
         memcpy(t->cand.bytes + t->cand.len - 2, &sel, 2);
         if (rng_chance(&rng, 70)) /* an offset that most code segments reach */
             memset(t->cand.bytes + t->cand.len - 4, 0, t->cand.insn.operand_width / 16);
@@ -776,14 +782,14 @@ static unsigned long env_number(const char *name, unsigned long or)
 
 static void run_random(unsigned int bits, unsigned int percent)
 {
-    uint64_t seed = env_number("EMUL_SEED", 20240917) + bits;
+    uint64_t seed = env_number("EMUL_SEED", 20240917);
     double end = now() + env_number("EMUL_SECONDS", 18) * percent / 100.0;
     unsigned long count = 0, handled = 0, mnemonics = 0;
     struct trial t;
 
     if (native.pid <= 0)
         skip();
-    rng.s = seed | 1;
+    rng.s = seed * 2 + 1 + ((uint64_t)bits << 56);
     failures = 0;
     memset(compared, 0, sizeof(compared));
     memset(unhandled, 0, sizeof(unhandled));
@@ -802,7 +808,7 @@ static void run_random(unsigned int bits, unsigned int percent)
     }
     printf(
         "# %u bits, EMUL_SEED %lu: %lu tried, %lu compared, %lu mnemonics, %u differ\n",
-        bits, (unsigned long)(seed - bits), count, handled, mnemonics, failures);
+        bits, (unsigned long)seed, count, handled, mnemonics, failures);
     assert_int_equal(failures, 0);
     /* a generator that finds nothing must not pass */
     assert_true(mnemonics > 150);
