@@ -38,6 +38,8 @@ SECTIONS
         . = ALIGN(8);
         options_start = .; KEEP(*(.rodata.options)) options_end = .;
         . = ALIGN(8);
+        hvm_backends_start = .; KEEP(*(.rodata.hvm_backends)) hvm_backends_end = .;
+        . = ALIGN(8);
         hvm_save_start = .; KEEP(*(.rodata.hvm_save)) hvm_save_end = .;
         . = ALIGN(8);
         extable_start = .; KEEP(*(.extable)) extable_end = .;

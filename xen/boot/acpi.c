@@ -55,6 +55,14 @@ const void *acpi_find_table(const char sig[4], unsigned int index)
     return NULL;
 }
 
+const void *acpi_table_by_index(unsigned int index, uint64_t *maddr)
+{
+    if (index >= table_count)
+        return NULL;
+    *maddr = virt_to_maddr(tables[index]);
+    return tables[index];
+}
+
 static void add_table(uint64_t maddr)
 {
     const struct acpi_header *h = table_at(maddr);

@@ -86,16 +86,6 @@ void domain_put(struct domain *d)
     evtchn_send_global_virq(VIRQ_DOM_EXC);
 }
 
-void domain_adjust_pages(struct domain *d, int64_t frames)
-{
-    uint64_t now = __atomic_add_fetch(&d->tot_pages, frames, __ATOMIC_ACQ_REL);
-
-    if (frames > 0 && now == (uint64_t)frames)
-        domain_get(d);
-    else if (frames < 0 && now == 0)
-        domain_put(d);
-}
-
 /* Put d into the table under its id, or under the first free one if id is 0 and it is not
  * privileged. */
 static int domain_register(struct domain *d, domid_t id, bool privileged)

@@ -142,16 +142,13 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config,
 int domain_set_max_vcpus(struct domain *d, unsigned int n);
 /* By id, with a reference; NULL if there is none. DOMID_SELF is the caller's. */
 struct domain *domain_get_by_id(domid_t id);
+/* The same without a reference: only to see whether there is one. */
+struct domain *domain_peek(domid_t id);
 void domain_put(struct domain *d);
 static inline void domain_get(struct domain *d)
 {
     __atomic_add_fetch(&d->ref_count, 1, __ATOMIC_RELAXED);
 }
-
-/* The same without a reference, for accounting of frames that keep the domain. */
-struct domain *domain_peek(domid_t id);
-/* FRAME_DOMAIN frames came or went; a domain exists as long as it has frames. */
-void domain_adjust_pages(struct domain *d, int64_t frames);
 
 /* Stop it for good and free what it has. Blocks. -EINVAL for Dom0. */
 int domain_kill(struct domain *d);

@@ -520,13 +520,6 @@ static void slice_end(void *opaque)
     WRITE_ONCE(cpus[q->id]->need_resched, true);
 }
 
-void preempt_point(void)
-{
-    irq_window();
-    if (this_cpu()->need_resched)
-        schedule();
-}
-
 __noreturn void idle_loop(void)
 {
     for (;;) {

@@ -3,6 +3,7 @@
 #include "hvm/hvm.h"
 #include "hvm/cpuid.h"
 #include "hvm/platform.h"
+#include "cpu/percpu.h"
 #include "cpu/x86.h"
 #include "lib/errno.h"
 

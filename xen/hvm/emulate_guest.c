@@ -15,6 +15,7 @@
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
+#include <xen/arch-x86/cpufeatureset.h>
 
 #define REP_MAX 1024 /* iterations of one device-model request */
 
@@ -607,6 +608,48 @@ static void unhandleable(struct vcpu *v, const struct emul_ctxt *c)
     hvm_inject_ud(v);
 }
 
+/* What of the guest's CPUID policy changes instructions; worked out once per policy. */
+static uint32_t emul_features(struct domain *d)
+{
+    static const struct {
+        uint16_t feature; /* XEN_X86_FEATURE_* */
+        uint32_t flag;
+    } map[] = {
+        {XEN_X86_FEATURE_SSE2, EMUL_F_SSE},
+        {XEN_X86_FEATURE_SSE4_1, EMUL_F_SSE41},
+        {XEN_X86_FEATURE_AVX, EMUL_F_AVX},
+        {XEN_X86_FEATURE_AVX2, EMUL_F_AVX2},
+        {XEN_X86_FEATURE_MOVBE, EMUL_F_MOVBE},
+        {XEN_X86_FEATURE_POPCNT, EMUL_F_POPCNT},
+        {XEN_X86_FEATURE_ABM, EMUL_F_LZCNT},
+        {XEN_X86_FEATURE_BMI1, EMUL_F_BMI1},
+        {XEN_X86_FEATURE_BMI2, EMUL_F_BMI2},
+        {XEN_X86_FEATURE_ADX, EMUL_F_ADX},
+        {XEN_X86_FEATURE_CX16, EMUL_F_CX16},
+        {XEN_X86_FEATURE_RDTSCP, EMUL_F_RDTSCP},
+        {XEN_X86_FEATURE_RDPID, EMUL_F_RDPID},
+        {XEN_X86_FEATURE_SYSCALL, EMUL_F_SYSCALL},
+        {XEN_X86_FEATURE_SEP, EMUL_F_SEP},
+        {XEN_X86_FEATURE_CLFLUSHOPT, EMUL_F_CLFLUSHOPT},
+        {XEN_X86_FEATURE_CLWB, EMUL_F_CLWB},
+        {XEN_X86_FEATURE_SMAP, EMUL_F_SMAP},
+        {XEN_X86_FEATURE_CR8_LEGACY, EMUL_F_CR8_LOCK},
+        {XEN_X86_FEATURE_MMX, EMUL_F_MMX},
+        {XEN_X86_FEATURE_CLZERO, EMUL_F_CLZERO},
+    };
+    struct hvm_domain *hd = d->hvm;
+
+    if (unlikely(!hd->emul_features)) {
+        uint32_t f = d->hvm->policy->amd ? EMUL_F_AMD : 0;
+
+        for (unsigned int i = 0; i < ARRAY_SIZE(map); i++)
+            if (domain_has_feature(d, map[i].feature))
+                f |= map[i].flag;
+        hd->emul_features = f | BIT(31); /* never zero */
+    }
+    return hd->emul_features;
+}
+
 static void emulate(struct vcpu *v)
 {
     struct hvm_vcpu *h = v->hvm;
@@ -619,7 +662,7 @@ static void emulate(struct vcpu *v)
     c.cr0 = h->cr0;
     c.cr4 = h->cr4;
     c.efer = h->efer;
-    c.features = cpu_policy_emul_features(v->domain);
+    c.features = emul_features(v->domain);
     c.seg_valid = 0;
     c.cpl = hvm_ops->get_cpl(v);
     c.fetched = h->insn_bytes_len;

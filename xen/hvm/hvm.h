@@ -195,6 +195,7 @@ struct hvm_domain {
     bool passthrough_io;       /* Dom0: ports not emulated reach the machine */
     bool hide_xen_leaves;      /* native platform: no Xen CPUID leaves */
     uint8_t pci_link_route[4];
+    uint32_t emul_features;    /* EMUL_F_*, from the policy; 0: not worked out yet */
     uint8_t triple_fault_code; /* SHUTDOWN_* */
     uint32_t cf8;              /* latched CONFIG_ADDRESS */
     uint64_t s_state;

@@ -28,13 +28,12 @@ static void cpu_up(void *failed)
 /* Each vendor's back end says what its processor lacks; link order does not matter. */
 void hvm_init(void)
 {
-    extern const struct hvm_ops *const __hvm_backends_start[],
-        *const __hvm_backends_end[];
+    extern const struct hvm_ops *const hvm_backends_start[], *const hvm_backends_end[];
     bool failed = false;
 
     hvm_fpu_init();
-    for (const struct hvm_ops *const *b = __hvm_backends_start;
-         b < __hvm_backends_end && !hvm_ops; b++)
+    for (const struct hvm_ops *const *b = hvm_backends_start;
+         b < hvm_backends_end && !hvm_ops; b++)
         if ((*b)->probe())
             hvm_ops = *b;
     if (!hvm_ops)

@@ -277,6 +277,17 @@ mfn_t frame_alloc_domain(struct domain *d, unsigned int order,
     return MFN(m);
 }
 
+void *frame_alloc_shared(struct domain *d)
+{
+    mfn_t m = frame_alloc(0);
+
+    if (!mfn_valid_number(m))
+        return NULL;
+    clear_page(mfn_to_virt(m));
+    frames_set(m.n, 0, 1, d->id, FRAME_SHARED);
+    return mfn_to_virt(m);
+}
+
 int frame_claim(struct domain *d, mfn_t m, unsigned int order)
 {
     uint64_t start;

@@ -82,14 +82,23 @@ static int code_check(struct emul_ctxt *c, uint16_t sel, bool call, struct desc 
     return EMUL_OKAY;
 }
 
-/* Push CS:RIP as far CALL does: the stack is already that of the target's mode. */
-static int push_return(struct emul_ctxt *c, const struct emul_seg *cs, uint64_t *sp)
+/* The stack is already that of the target's mode when a far CALL pushes and when a far
+ * return moves RSP.  Returns the mode to be put back. */
+static uint8_t enter_stack_mode(struct emul_ctxt *c, const struct emul_seg *cs)
 {
     uint8_t mode = c->i.mode;
-    int rc;
 
     if ((c->efer & EFER_LMA) && !c->i.real)
         c->i.mode = cs->attr & EMUL_ATTR_L ? 8 : 4;
+    return mode;
+}
+
+/* Push CS:RIP of a far CALL. */
+static int push_return(struct emul_ctxt *c, const struct emul_seg *cs, uint64_t *sp)
+{
+    uint8_t mode = enter_stack_mode(c, cs);
+    int rc;
+
     rc = stack_push(c, sp, c->i.opsize, seg_get(c, EMUL_CS)->sel);
     if (rc == EMUL_OKAY)
         rc = stack_push(c, sp, c->i.opsize, c->regs->rip);
@@ -219,6 +228,16 @@ static int return_finish(struct emul_ctxt *c, struct far_return *r)
     return EMUL_OKAY;
 }
 
+/* RSP after a return without a change of ring. */
+static uint64_t sp_after(struct emul_ctxt *c, const struct emul_seg *cs, uint64_t delta)
+{
+    uint8_t mode = enter_stack_mode(c, cs);
+    uint64_t sp = sp_add(c, c->regs->rsp, delta);
+
+    c->i.mode = mode;
+    return sp;
+}
+
 /* Read the stack slot `at` bytes above the top. */
 static int stack_peek(struct emul_ctxt *c, uint64_t at, uint64_t *val)
 {
@@ -231,7 +250,7 @@ static int stack_peek(struct emul_ctxt *c, uint64_t at, uint64_t *val)
 int op_ret_far(struct emul_ctxt *c)
 {
     unsigned int n = c->i.opsize;
-    uint64_t sp = sp_add(c, c->regs->rsp, 2 * n + c->i.imm), sel, ss = 0;
+    uint64_t sp, sel, ss = 0;
     struct far_return r = {0};
     int rc = stack_peek(c, n, &sel);
 
@@ -246,6 +265,7 @@ int op_ret_far(struct emul_ctxt *c)
         return rc;
     r.cs = sel;
     r.ss = ss;
+    sp = sp_add(c, c->regs->rsp, 2 * n + c->i.imm);
     if (c->i.real) {
         r.new_cs.null = true;
         seg_load_real(c, EMUL_CS, r.cs, &r.new_cs.seg);
@@ -257,6 +277,7 @@ int op_ret_far(struct emul_ctxt *c)
     rc = return_cs_check(c, &r);
     if (rc != EMUL_OKAY)
         return rc;
+    sp = sp_after(c, &r.new_cs.seg, 2 * n + c->i.imm);
     r.outer = (r.cs & 3) > c->cpl;
     if (r.outer) {
         rc = target_check(c, &r.new_cs.seg, &r.ip);
@@ -359,10 +380,10 @@ static uint64_t outer_sp(const struct emul_ctxt *c, const struct far_return *r, 
     return (c->regs->rsp & 0xffff0000u) | (r->sp & 0xffff);
 }
 
-static int iret_protected(struct emul_ctxt *c, struct far_return *r, uint64_t sp)
+static int iret_protected(struct emul_ctxt *c, struct far_return *r)
 {
     unsigned int n = c->i.opsize;
-    uint64_t mask = iret_mask(c), ss = 0;
+    uint64_t mask = iret_mask(c), ss = 0, sp;
     int rc = EMUL_OKAY;
 
     /* AMD's processors read SS:RSP before they look at CS. */
@@ -375,6 +396,7 @@ static int iret_protected(struct emul_ctxt *c, struct far_return *r, uint64_t sp
         rc = return_cs_check(c, r);
     if (rc != EMUL_OKAY)
         return rc;
+    sp = sp_after(c, &r->new_cs.seg, 3 * n);
     r->outer = mode64(c) || (r->cs & 3) > c->cpl;
     if (r->outer) {
         r->ss = ss;
@@ -433,7 +455,7 @@ int op_iret(struct emul_ctxt *c)
     else if ((r.flags & RFLAGS_VM) && n == 4 && c->cpl == 0 && !(c->efer & EFER_LMA))
         rc = iret_to_v86(c, &r, sp);
     else
-        rc = iret_protected(c, &r, sp);
+        rc = iret_protected(c, &r);
     c->retire.unblock_nmi = rc == EMUL_OKAY;
     return rc;
 }
