@@ -185,8 +185,7 @@ static int populate(struct domain *d, uint64_t want)
 
     while (want && frame_next_free(from, &start, &count)) {
         count = min(count, want);
-        from = start + count;
-        want -= count;
+        from = start;
         while (count) {
             unsigned int order = start ? __builtin_ctzll(start) : ORDER_1G;
             int rc;
@@ -197,14 +196,18 @@ static int populate(struct domain *d, uint64_t want)
             while (BIT(order) > count)
                 order = order == ORDER_1G ? ORDER_2M : ORDER_4K;
             rc = frame_claim(d, MFN(start), order);
-            if (rc)
-                return rc;
-            memset(mfn_to_virt(MFN(start)), 0, PAGE_SIZE << order);
-            rc = p2m_set(d, GFN(start), MFN(start), P2M_RAM_RW, order);
+            if (rc == -EBUSY)
+                break; /* became a page of the tables: look again */
+            if (!rc) {
+                memset(mfn_to_virt(MFN(start)), 0, PAGE_SIZE << order);
+                rc = p2m_set(d, GFN(start), MFN(start), P2M_RAM_RW, order);
+            }
             if (rc)
                 return rc;
             start += BIT(order);
             count -= BIT(order);
+            want -= BIT(order);
+            from = start;
         }
     }
     return 0;
