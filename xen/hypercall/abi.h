@@ -32,6 +32,12 @@ struct hcall {
 
 typedef long (*hcall_fn)(struct hcall *c);
 
+/* Bits of the first argument that are the sub-op, where the ABI keeps others for where a
+ * continued call goes on. */
+#define MEMOP_SUBOP 0x3fu
+#define HVMOP_SUBOP 0xffu
+#define GNTOP_SUBOP 0xfffu
+
 /* The whole call with number and arguments in *c, as hypercall_dispatch() and multicall
  * do it. */
 long hcall_run(struct hcall *c);

@@ -289,20 +289,17 @@ static const uint8_t who_hypfs_op[] = {
     }
 #define SINGLE(function) IN_MEMORY(function, who_single)
 
-#define ALL_BITS   0xffffffffu
-#define MEMOP_BITS 0x3fu  /* the rest is where a continued call goes on */
-#define HVMOP_BITS 0xffu  /* so here */
-#define GNTOP_BITS 0xfffu /* and here */
+#define ALL_BITS 0xffffffffu
 
 const struct hcall_entry hcall_table[HCALL_COUNT] = {
     [__HYPERVISOR_platform_op] = IN_MEMORY(do_platform_op, who_platform_op),
-    [__HYPERVISOR_memory_op] = BY_ARG(do_memory_op, who_memory_op, MEMOP_BITS),
+    [__HYPERVISOR_memory_op] = BY_ARG(do_memory_op, who_memory_op, MEMOP_SUBOP),
     [__HYPERVISOR_multicall] = SINGLE(do_multicall),
     [__HYPERVISOR_set_timer_op] = SINGLE(do_set_timer_op),
     [__HYPERVISOR_xen_version] = BY_ARG(do_xen_version, who_xen_version, ALL_BITS),
     [__HYPERVISOR_console_io] = BY_ARG(do_console_io, who_console_io, ALL_BITS),
     [__HYPERVISOR_grant_table_op] =
-        BY_ARG(do_grant_table_op, who_grant_table_op, GNTOP_BITS),
+        BY_ARG(do_grant_table_op, who_grant_table_op, GNTOP_SUBOP),
     [__HYPERVISOR_vm_assist] = SINGLE(do_vm_assist),
     [__HYPERVISOR_vcpu_op] = BY_ARG(do_vcpu_op, who_vcpu_op, ALL_BITS),
     [__HYPERVISOR_xsm_op] = SINGLE(do_xsm_op),
@@ -310,7 +307,7 @@ const struct hcall_entry hcall_table[HCALL_COUNT] = {
     [__HYPERVISOR_event_channel_op] =
         BY_ARG(do_event_channel_op, who_event_channel_op, ALL_BITS),
     [__HYPERVISOR_physdev_op] = BY_ARG(do_physdev_op, who_physdev_op, ALL_BITS),
-    [__HYPERVISOR_hvm_op] = BY_ARG(do_hvm_op, who_hvm_op, HVMOP_BITS),
+    [__HYPERVISOR_hvm_op] = BY_ARG(do_hvm_op, who_hvm_op, HVMOP_SUBOP),
     [__HYPERVISOR_sysctl] = IN_MEMORY(do_sysctl, who_sysctl),
     [__HYPERVISOR_domctl] = IN_MEMORY(do_domctl, who_domctl),
     [__HYPERVISOR_argo_op] = SINGLE(do_argo_op),
