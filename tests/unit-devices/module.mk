@@ -11,7 +11,7 @@ $(B)/tests/unit-devices/%.o: tests/unit-devices/%.c | deps
 	$(HOSTCC) $(TEST_CFLAGS) -I. $(DM_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(DEVICE_TESTS): $(B)/tests/unit/test_%: $(B)/tests/unit-devices/test_%.o \
-        $(B)/tests/unit-devices/harness.o $(DM_TEST_OBJ)
+        $(B)/tests/unit-devices/harness.o $(B)/tests/unit-devices/driver.o $(DM_TEST_OBJ)
 	@mkdir -p $(@D)
 	$(HOSTCC) $(TEST_CFLAGS) -o $@ $^ $(DM_LIBS) -lcmocka $(DEVICE_TEST_LIBS)
 
