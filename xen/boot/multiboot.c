@@ -36,7 +36,8 @@ static bool loader_passes_name(const char *loader)
 
 static void copy_arguments(char *dst, size_t size, const char *src, bool has_name)
 {
-    if (has_name) {
+    /* GRUB's scripts put a word where other loaders have the name of the file. */
+    if (has_name || !strncmp(src, "placeholder ", 12)) {
         while (*src && *src != ' ')
             src++;
     }

@@ -99,9 +99,6 @@ static void parse_word(char *word, const struct option *first, const struct opti
     char *val = strchr(word, '=');
     bool negated = false;
 
-    /* GRUB's scripts put this where other loaders have the name of the file. */
-    if (!strcmp(word, "placeholder"))
-        return;
     strlcpy(name, word, sizeof(name));
     if (val) {
         name[val - word] = 0;
