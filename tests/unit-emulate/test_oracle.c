@@ -675,6 +675,9 @@ static void try_one(struct trial *t)
     }
     if (t->step && machine.c.retire.mov_ss && t->offset + t->cand.len >= CODE_BYTES)
         goto skip; /* no room for the NOP */
+    if (rc == EMUL_EXCEPTION && machine.c.event.vector == 14 && t->bits != 64 &&
+        t->cand.insn.mnemonic == ZYDIS_MNEMONIC_CALL && !stack_in_sandbox(t))
+        goto skip;
     trials++;
     if (native_run(&native, &u, t->step, t->vector ? x : NULL, &len, &real))
         goto dead;
@@ -750,6 +753,10 @@ static void random_trial(struct trial *t, unsigned int bits)
     if (t->step && rng_chance(&rng, 2))
         t->offset = CODE_BYTES - 1 - rng_below(&rng, 14); /* into a hole */
     random_segments(t);
+    if (bits == 64 && t->cand.valid &&
+        t->cand.insn.meta.category == ZYDIS_CATEGORY_BITBYTE)
+        t->fs_base = t->gs_base =
+            0x800; /* AMD wants base + bit offset canonical alone too */
     random_registers(t);
     if (rep && !t->step)
         t->in.rcx = rng_below(&rng, 3000);
