@@ -181,19 +181,11 @@ int platform_add_mmio(struct domain *d, const struct mmio_handler *h)
  * Interrupt lines.
  */
 
-/* The PIC input that a GSI shares its line with, or -1. */
-static inline int gsi_to_pic(unsigned int gsi)
-{
-    if (gsi >= PLATFORM_NR_ISA || gsi == 0)
-        return -1;
-    return gsi == 2 ? 0 : (int)gsi;
-}
-
 static enum apic_sent line_up(struct domain *d, unsigned int gsi)
 {
     struct platform *p = d->hvm->platform;
     enum apic_sent apic = APIC_SENT_NOWHERE, pic = APIC_SENT_NOWHERE;
-    int irq = gsi_to_pic(gsi);
+    int irq = platform_gsi_to_pic(gsi);
 
     if (p->gsi_count[gsi]++)
         return APIC_SENT_COALESCED;
@@ -207,7 +199,7 @@ static enum apic_sent line_up(struct domain *d, unsigned int gsi)
 static void line_down(struct domain *d, unsigned int gsi)
 {
     struct platform *p = d->hvm->platform;
-    int irq = gsi_to_pic(gsi);
+    int irq = platform_gsi_to_pic(gsi);
 
     if (--p->gsi_count[gsi])
         return;
@@ -336,6 +328,41 @@ void platform_gsi_hold(struct domain *d, unsigned int gsi, bool level)
 enum apic_sent platform_isa_pulse(struct domain *d, unsigned int irq)
 {
     return platform_gsi_pulse(d, isa_to_gsi(irq));
+}
+
+/* Count the lines anew from the levels of the sources, after a load. irq_lock is held. */
+static void recount(struct domain *d)
+{
+    struct platform *p = d->hvm->platform;
+    const struct vhpet *hpet = d->hvm->vhpet;
+
+    memset(p->gsi_count, 0, sizeof(p->gsi_count));
+    memset(p->link_count, 0, sizeof(p->link_count));
+    for (unsigned int gsi = 0; gsi < PLATFORM_NR_GSIS; gsi++)
+        p->gsi_count[gsi] = p->gsi_level >> gsi & 1;
+    for (unsigned int irq = 0; irq < PLATFORM_NR_ISA; irq++)
+        p->gsi_count[isa_to_gsi(irq)] += p->isa_level >> irq & 1;
+    for (unsigned int i = 0; i < 4 * 32; i++) {
+        if (p->pci_level[i % 4] >> i / 4 & 1) {
+            p->gsi_count[intx_to_gsi(i / 4, i % 4)]++;
+            p->link_count[intx_to_link(i / 4, i % 4)]++;
+        }
+    }
+    for (unsigned int link = 0; link < 4; link++)
+        if (p->link_count[link] && d->hvm->pci_link_route[link])
+            p->gsi_count[isa_to_gsi(d->hvm->pci_link_route[link])]++;
+    for (unsigned int i = 0; hpet && i < HPET_TIMERS; i++)
+        if (hpet->isr >> i & 1)
+            p->gsi_count[vhpet_route(&hpet->timer[i])]++;
+}
+
+void platform_lines_loaded(struct domain *d)
+{
+    spin_lock(&d->hvm->platform->irq_lock);
+    recount(d);
+    if (d->hvm->vpic)
+        vpic_lines_loaded(d);
+    spin_unlock(&d->hvm->platform->irq_lock);
 }
 
 /*

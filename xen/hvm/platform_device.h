@@ -59,6 +59,15 @@ enum apic_sent platform_isa_pulse(struct domain *d, unsigned int irq);
 enum apic_sent platform_gsi_pulse(struct domain *d, unsigned int gsi);
 /* Hold a GSI's line up, or let go: one more source, which keeps its own count. */
 void platform_gsi_hold(struct domain *d, unsigned int gsi, bool level);
+/* Levels of sources were loaded from a record: the lines follow. */
+void platform_lines_loaded(struct domain *d);
+/* The PIC input that a GSI shares its line with, or -1. */
+static inline int platform_gsi_to_pic(unsigned int gsi)
+{
+    if (gsi >= PLATFORM_NR_ISA || gsi == 0)
+        return -1;
+    return gsi == 2 ? 0 : (int)gsi;
+}
 
 /* The level of a GSI's line; irq_lock is held. */
 static inline bool platform_gsi_level(const struct domain *d, unsigned int gsi)

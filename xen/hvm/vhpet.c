@@ -21,11 +21,11 @@
 #define TIMER_CONFIG 0x00
 #define TIMER_CMP    0x08
 
-/* Period in femtoseconds, vendor 8086, legacy replacement, 64 bits, timers, revision 1.
+/* Period in femtoseconds; vendor 8086, legacy replacement, 64 bits, timers, revision 1.
  */
-#define CAPABILITIES                                                                     \
-    ((uint64_t)HPET_TICK_NS * 1000000 << 32 | 0x8086u << 16 | 1u << 15 | 1u << 13 |      \
-     (HPET_TIMERS - 1) << 8 | 1)
+const uint64_t vhpet_capabilities = (uint64_t)HPET_TICK_NS * 1000000 << 32 |
+                                    0x8086u << 16 | 1u << 15 | 1u << 13 |
+                                    (HPET_TIMERS - 1) << 8 | 1;
 
 #define TN_LEVEL     BIT(1)
 #define TN_ENABLE    BIT(2)
@@ -44,7 +44,7 @@ static inline bool running(const struct vhpet *h)
     return h->config & HPET_CFG_ON;
 }
 
-static uint64_t counter_at(const struct vhpet *h, ns_t now)
+uint64_t vhpet_counter(const struct vhpet *h, ns_t now)
 {
     return running(h) ? (uint64_t)(now - h->base) / HPET_TICK_NS : h->counter;
 }
@@ -90,7 +90,7 @@ static void update_comparator(struct vhpet_timer *t, uint64_t now_ticks)
 static void arm(struct vhpet_timer *t, ns_t now)
 {
     struct vhpet *h = t->hpet;
-    uint64_t ticks = counter_at(h, now), left;
+    uint64_t ticks = vhpet_counter(h, now), left;
 
     t->owed = 0;
     t->next = 0;
@@ -114,7 +114,7 @@ static void arm(struct vhpet_timer *t, ns_t now)
 }
 
 /* GSI that a timer drives. */
-static unsigned int route(const struct vhpet_timer *t)
+unsigned int vhpet_route(const struct vhpet_timer *t)
 {
     if (t->hpet->config & HPET_CFG_LEG) {
         if (timer_index(t) == 0)
@@ -140,11 +140,11 @@ static enum apic_sent fire(struct vhpet_timer *t)
     if (!may_route(t))
         return APIC_SENT_NOWHERE;
     if (!(t->config & TN_LEVEL))
-        return platform_gsi_pulse(h->domain, route(t));
+        return platform_gsi_pulse(h->domain, vhpet_route(t));
     if (h->isr & bit)
         return APIC_SENT_COALESCED;
     h->isr |= bit;
-    platform_gsi_hold(h->domain, route(t), true);
+    platform_gsi_hold(h->domain, vhpet_route(t), true);
     return APIC_SENT;
 }
 
@@ -156,7 +156,7 @@ static void lower(struct vhpet_timer *t)
     if (!(h->isr & bit))
         return;
     h->isr &= ~bit;
-    platform_gsi_hold(h->domain, route(t), false);
+    platform_gsi_hold(h->domain, vhpet_route(t), false);
 }
 
 static void expired(void *opaque)
@@ -180,7 +180,7 @@ static void expired(void *opaque)
         goto out;
     }
     vtick_count(&t->next, period_ns(t), now, &t->owed);
-    update_comparator(t, counter_at(h, now));
+    update_comparator(t, vhpet_counter(h, now));
     sent = fire(t);
     if (sent == APIC_SENT_NOWHERE || (t->config & TN_LEVEL))
         t->owed = 0;
@@ -201,13 +201,13 @@ static uint64_t reg_read(struct vhpet *h, unsigned int reg, ns_t now)
 
     switch (reg) {
     case REG_CAP:
-        return CAPABILITIES;
+        return vhpet_capabilities;
     case REG_CONFIG:
         return h->config;
     case REG_STATUS:
         return h->isr;
     case REG_COUNTER:
-        return counter_at(h, now);
+        return vhpet_counter(h, now);
     }
     if (reg < REG_TIMER0 || reg >= REG_TIMER0 + HPET_TIMERS * 0x20)
         return 0;
@@ -216,7 +216,7 @@ static uint64_t reg_read(struct vhpet *h, unsigned int reg, ns_t now)
     case TIMER_CONFIG:
         return t->config;
     case TIMER_CMP:
-        update_comparator(t, counter_at(h, now));
+        update_comparator(t, vhpet_counter(h, now));
         return t->comparator;
     }
     return 0;
@@ -224,7 +224,7 @@ static uint64_t reg_read(struct vhpet *h, unsigned int reg, ns_t now)
 
 static void write_config(struct vhpet *h, uint64_t val, ns_t now)
 {
-    uint64_t counter = counter_at(h, now);
+    uint64_t counter = vhpet_counter(h, now);
 
     val &= HPET_CFG_ON | HPET_CFG_LEG;
     if (val == h->config)
@@ -242,7 +242,7 @@ static void write_config(struct vhpet *h, uint64_t val, ns_t now)
 
 static void write_timer_config(struct vhpet_timer *t, uint64_t val, ns_t now)
 {
-    update_comparator(t, counter_at(t->hpet, now));
+    update_comparator(t, vhpet_counter(t->hpet, now));
     if ((t->config ^ val) & (TN_LEVEL | TN_ENABLE | 0x3e00))
         lower(t);
     t->config = (val & TN_WRITABLE) | TN_FIXED;
@@ -343,6 +343,25 @@ void vhpet_reset(struct domain *d)
     }
     WRITE_ONCE(h->config, 0);
     h->counter = 0;
+    spin_unlock(&h->lock);
+}
+
+void vhpet_restart(struct domain *d, uint64_t counter)
+{
+    struct vhpet *h = d->hvm->vhpet;
+    ns_t now = hvm_guest_time(d);
+
+    spin_lock(&h->lock);
+    h->counter = counter;
+    h->base = now - (ns_t)(counter * HPET_TICK_NS);
+    for (unsigned int i = 0; i < HPET_TIMERS; i++) {
+        h->timer[i].config = (h->timer[i].config & TN_WRITABLE) | TN_FIXED;
+        h->timer[i].comparator &= timer_mask(&h->timer[i]);
+        h->timer[i].period &= timer_mask(&h->timer[i]);
+        if (!(h->timer[i].config & TN_LEVEL) || !may_route(&h->timer[i]))
+            h->isr &= ~BIT(i);
+        arm(&h->timer[i], now);
+    }
     spin_unlock(&h->lock);
 }
 

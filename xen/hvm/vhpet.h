@@ -29,9 +29,15 @@ struct vhpet {
     struct vhpet_timer timer[HPET_TIMERS];
 };
 
+extern const uint64_t vhpet_capabilities; /* register 0 */
+
 int vhpet_init(struct domain *d);
 void vhpet_destroy(struct domain *d);
 void vhpet_reset(struct domain *d);
+unsigned int vhpet_route(const struct vhpet_timer *t); /* the GSI that it drives */
+/* Registers were loaded: timers go on from the counter. Lock not held. */
+void vhpet_restart(struct domain *d, uint64_t counter);
+uint64_t vhpet_counter(const struct vhpet *h, ns_t now);
 /* Legacy replacement: timers 0 and 1 have taken IRQ 0 and IRQ 8. */
 static inline bool vhpet_replaces_legacy(const struct domain *d)
 {

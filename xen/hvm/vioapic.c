@@ -122,6 +122,13 @@ static void update_extint(struct domain *d, struct vioapic *io)
     WRITE_ONCE(d->hvm->platform->extint_vcpu, to);
 }
 
+void vioapic_loaded(struct domain *d)
+{
+    spin_lock(&d->hvm->platform->irq_lock);
+    update_extint(d, d->hvm->vioapic);
+    spin_unlock(&d->hvm->platform->irq_lock);
+}
+
 static void write_rte(struct domain *d, unsigned int gsi, bool high, uint32_t val)
 {
     struct vioapic *io = d->hvm->vioapic;

@@ -43,6 +43,8 @@ struct vioapic {
 int vioapic_init(struct domain *d);
 void vioapic_destroy(struct domain *d);
 void vioapic_reset(struct domain *d);
+/* Entries were loaded from a record. */
+void vioapic_loaded(struct domain *d);
 /* The line of a GSI has gone up; platform.irq_lock is held. */
 enum apic_sent vioapic_raise(struct domain *d, unsigned int gsi);
 

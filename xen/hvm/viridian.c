@@ -114,8 +114,10 @@ void viridian_cpuid(const struct vcpu *v, uint32_t leaf, uint32_t out[4])
     }
 }
 
-static uint64_t reference_count(const struct domain *d, const struct viridian *h)
+uint64_t viridian_reference_count(const struct domain *d)
 {
+    const struct viridian *h = d->hvm->viridian;
+
     return (uint64_t)(hvm_guest_time(d) - h->time_base) / HV_TICK_NS;
 }
 
@@ -141,10 +143,18 @@ static void write_tsc_page(struct vcpu *v, const struct viridian *h)
                 : "cc");
         page.sequence = 1;
         page.scale = quotient;
-        page.offset = reference_count(v->domain, h) -
+        page.offset = viridian_reference_count(v->domain) -
                       (uint64_t)(((unsigned __int128)hvm_guest_tsc(v) * quotient) >> 64);
     }
     (void)guest_write_phys(v->domain, gpa, &page, sizeof(page));
+}
+
+void viridian_loaded(struct vcpu *v)
+{
+    const struct viridian *h = v->domain->hvm->viridian;
+
+    if (h->reference_tsc & PAGE_ENABLE)
+        write_tsc_page(v, h);
 }
 
 /* mov $2 (HV_STATUS_INVALID_HYPERCALL_CODE), %eax; xor %edx, %edx; ret */
@@ -173,7 +183,7 @@ int viridian_msr_read(struct vcpu *v, uint32_t msr, uint64_t *val)
         *val = v->id;
         return 0;
     case HV_TIME_REF_COUNT:
-        *val = reference_count(v->domain, h);
+        *val = viridian_reference_count(v->domain);
         return wants(v->domain, HVMPV_time_ref_count) ? 0 : -EINVAL;
     case HV_REFERENCE_TSC:
         *val = h->reference_tsc;

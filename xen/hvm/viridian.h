@@ -24,6 +24,10 @@ int viridian_msr_read(struct vcpu *v, uint32_t msr, uint64_t *val);
 int viridian_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
 /* Allocated at the first use, for the parameter comes after the domain's creation. */
 struct viridian *viridian_get(struct domain *d);
+/* Partition reference time, 100 ns. */
+uint64_t viridian_reference_count(const struct domain *d);
+/* After a load: the reference TSC page is written anew. */
+void viridian_loaded(struct vcpu *v);
 void viridian_domain_destroy(struct domain *d);
 
 #endif

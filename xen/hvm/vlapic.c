@@ -19,7 +19,7 @@
 #define LVT_INDEX(reg)     ((reg)-APIC_LVT_TIMER)
 
 /* Writable bits of the entries, from APIC_LVT_TIMER on (SDM figure 11-8). */
-static const uint32_t lvt_writable[APIC_NR_LVTS] = {
+const uint32_t vlapic_lvt_writable[APIC_NR_LVTS] = {
     0x700ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff,
 };
 
@@ -285,7 +285,7 @@ static void write_lvt(struct vlapic *s, unsigned int reg, uint32_t val)
 {
     unsigned int i = LVT_INDEX(reg);
 
-    val &= lvt_writable[i];
+    val &= vlapic_lvt_writable[i];
     if (!(s->svr & APIC_SVR_ENABLE))
         val |= APIC_LVT_MASKED;
     if (reg == APIC_LVT_TIMER) {
@@ -449,7 +449,7 @@ static int x2apic_write(struct vlapic *s, unsigned int reg, uint64_t val)
         allowed = 0x1ff;
         break;
     case APIC_LVT_TIMER ... APIC_LVT_ERROR:
-        allowed = lvt_writable[LVT_INDEX(reg)] | APIC_LVT_PENDING;
+        allowed = vlapic_lvt_writable[LVT_INDEX(reg)] | APIC_LVT_PENDING;
         if (reg == APIC_LVT_LINT0 || reg == APIC_LVT_LINT1)
             allowed |= APIC_LVT_REMOTE;
         break;

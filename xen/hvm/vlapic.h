@@ -50,6 +50,8 @@ enum apic_reg {
     APIC_NR_REGS = 0x40,
 };
 #define APIC_NR_LVTS 6
+/* Writable bits of the entries, from APIC_LVT_TIMER on. */
+extern const uint32_t vlapic_lvt_writable[APIC_NR_LVTS];
 
 #define APIC_SVR_ENABLE   0x100u
 #define APIC_LVT_MASKED   0x10000u

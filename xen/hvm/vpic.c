@@ -13,7 +13,7 @@
 #define CASCADE 2
 
 /* Inputs of a PC that cannot be level triggered: timer, keyboard, cascade; RTC, FPU. */
-static const uint8_t elcr_mask[2] = {0xf8, 0xde};
+const uint8_t vpic_elcr_mask[2] = {0xf8, 0xde};
 
 /* Priority of the best request in `inputs`: 0 (highest) .. 7; 8: none. */
 static unsigned int priority_of(const struct vpic_chip *c, uint8_t inputs)
@@ -82,6 +82,20 @@ enum apic_sent vpic_set_line(struct domain *d, unsigned int irq, bool level)
     if (masked || c->init_step)
         return APIC_SENT_NOWHERE;
     return pending ? APIC_SENT_COALESCED : APIC_SENT;
+}
+
+void vpic_lines_loaded(struct domain *d)
+{
+    struct vpic *pic = d->hvm->vpic;
+
+    pic->chip[0].lines = pic->chip[1].lines = 0;
+    for (unsigned int gsi = 0; gsi < PLATFORM_NR_ISA; gsi++) {
+        int irq = platform_gsi_to_pic(gsi);
+
+        if (irq >= 0 && platform_gsi_level(d, gsi))
+            pic->chip[irq >> 3].lines |= 1u << (irq & 7);
+    }
+    update(d);
 }
 
 /* INTA: the request becomes one in service; -1: it has gone (spurious). */
@@ -263,7 +277,7 @@ static bool elcr_write(struct vcpu *v, uint16_t port, unsigned int bytes, uint32
     struct vpic_chip *c = &d->hvm->vpic->chip[port & 1];
 
     spin_lock(&d->hvm->platform->irq_lock);
-    c->elcr = val & elcr_mask[port & 1];
+    c->elcr = val & vpic_elcr_mask[port & 1];
     c->irr = (c->irr & ~c->elcr) | (c->lines & c->elcr);
     update(d);
     spin_unlock(&d->hvm->platform->irq_lock);

@@ -21,11 +21,15 @@ struct vpic {
     struct vpic_chip chip[2]; /* master, slave; guarded by platform.irq_lock */
 };
 
+extern const uint8_t vpic_elcr_mask[2]; /* inputs that may be level triggered */
+
 int vpic_init(struct domain *d);
 void vpic_destroy(struct domain *d);
 void vpic_reset(struct domain *d);
 /* An input, 0 .. 15; irq_lock is held. */
 enum apic_sent vpic_set_line(struct domain *d, unsigned int irq, bool level);
+/* The lines were counted anew, the chips loaded; irq_lock is held. */
+void vpic_lines_loaded(struct domain *d);
 /* Interrupt acknowledge cycle of the processor: the vector. */
 int vpic_ack(struct domain *d);
 

@@ -422,6 +422,22 @@ void vpit_reset(struct domain *d)
     spin_unlock(&p->lock);
 }
 
+void vpit_restart(struct domain *d)
+{
+    struct vpit *p = d->hvm->vpit;
+    ns_t now = hvm_guest_time(d);
+
+    spin_lock(&p->lock);
+    for (unsigned int i = 0; i < PIT_CHANNELS; i++) {
+        p->channel[i].start = now;
+        p->channel[i].frozen_ticks = 0;
+        p->channel[i].next_count = p->channel[i].count;
+        p->channel[i].reload = false;
+    }
+    arm(p, now);
+    spin_unlock(&p->lock);
+}
+
 int vpit_init(struct domain *d)
 {
     static const struct port_handler ports[] = {

@@ -455,6 +455,40 @@ void vrtc_reset(struct domain *d)
     spin_unlock(&r->lock);
 }
 
+void vrtc_snapshot(struct domain *d, uint8_t reg[RTC_REGISTERS])
+{
+    struct vrtc *r = d->hvm->vrtc;
+    ns_t now = hvm_guest_time(d);
+
+    spin_lock(&r->lock);
+    update_flags(r, now);
+    if (!stopped(r))
+        registers_from_clock(r, now);
+    memcpy(reg, r->reg, RTC_REGISTERS);
+    spin_unlock(&r->lock);
+}
+
+void vrtc_restart(struct domain *d)
+{
+    struct vrtc *r = d->hvm->vrtc;
+    ns_t now = hvm_guest_time(d);
+
+    spin_lock(&r->lock);
+    r->flags_since = now;
+    r->reg[RTC_C] &= C_PF | C_AF | C_UF | C_IRQF;
+    /* IRQF says what the line does, which ISA_IRQ has told already. */
+    if (r->reg[RTC_C] & r->reg[RTC_B] & (C_PF | C_AF | C_UF))
+        r->reg[RTC_C] |= C_IRQF;
+    else
+        r->reg[RTC_C] &= ~C_IRQF;
+    r->period = 0;
+    r->next_periodic = 0;
+    arm_second(r, now);
+    arm_periodic(r, now);
+    hvm_isa_irq_set(d, IRQ, r->reg[RTC_C] & C_IRQF);
+    spin_unlock(&r->lock);
+}
+
 int vrtc_init(struct domain *d)
 {
     static const struct port_handler ports = {0x70, 0x71, 1, rtc_read, rtc_write};

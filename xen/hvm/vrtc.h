@@ -21,5 +21,9 @@ struct vrtc {
 int vrtc_init(struct domain *d);
 void vrtc_destroy(struct domain *d);
 void vrtc_reset(struct domain *d);
+/* Time registers as they would be read now. Lock not held. */
+void vrtc_snapshot(struct domain *d, uint8_t reg[RTC_REGISTERS]);
+/* Registers and offset were loaded. Lock not held. */
+void vrtc_restart(struct domain *d);
 
 #endif
