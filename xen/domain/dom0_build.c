@@ -79,92 +79,6 @@ static int parse_dom0_mem(const char *s)
 option_custom("dom0_mem", parse_dom0_mem,
               "Dom0's memory, e.g. 1G or 1G,max:1G; default: a quarter, at least 512M");
 
-/* ---- modules ---- */
-
-struct blob {
-    void *data;
-    size_t bytes;
-    mfn_t mfn;
-    unsigned int order;
-};
-
-static int blob_alloc(struct blob *b, size_t bytes)
-{
-    b->order = 0;
-    while ((PAGE_SIZE << b->order) < bytes)
-        b->order++;
-    b->mfn = frame_alloc(b->order);
-    if (!mfn_valid_number(b->mfn))
-        return -ENOMEM;
-    b->data = mfn_to_virt(b->mfn);
-    b->bytes = bytes;
-    return 0;
-}
-
-static void blob_free(struct blob *b)
-{
-    if (b->data)
-        frame_free(b->mfn, b->order);
-    b->data = NULL;
-}
-
-/* Copy a module to the hypervisor's memory and give up the frames that the loader put it
- * in. */
-static int take_module(unsigned int i, struct blob *b)
-{
-    const struct boot_module *m = &boot_info.modules[i];
-
-    if (blob_alloc(b, m->bytes)) {
-        printk("Not enough memory for boot module %u (%lu KiB)\n", i, m->bytes >> 10);
-        return -ENOMEM;
-    }
-    memcpy(b->data, maddr_to_virt(m->maddr), m->bytes);
-    return 0;
-}
-
-static void release_modules(void)
-{
-    for (unsigned int i = 0; i < boot_info.module_count; i++) {
-        const struct boot_module *m = &boot_info.modules[i];
-        uint64_t first = m->maddr >> PAGE_SHIFT;
-        uint64_t end = (m->maddr + m->bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
-
-        for (uint64_t f = first; f < end; f++)
-            if (mfn_valid(MFN(f)) && mfn_to_frame(MFN(f))->state == FRAME_HYPERVISOR)
-                frame_free(MFN(f), 0);
-    }
-}
-
-/* The ELF image in a bzImage, or the module itself. */
-static int unpack_kernel(struct blob *kernel)
-{
-    const void *payload;
-    struct blob out;
-    size_t len;
-    uint32_t size;
-    int rc;
-
-    if (bzimage_payload(kernel->data, kernel->bytes, &payload, &len))
-        return 0;
-    if (len < 4)
-        return -EINVAL;
-    /* The kernel's build appends the unpacked size to the payload. */
-    memcpy(&size, (const char *)payload + len - 4, 4);
-    if (size < len || size > MB(512))
-        size = MB(128);
-    if (blob_alloc(&out, size))
-        return -ENOMEM;
-    rc = unpack(payload, len, out.data, PAGE_SIZE << out.order, &out.bytes);
-    if (rc) {
-        printk("Dom0's kernel cannot be unpacked: error %d\n", rc);
-        blob_free(&out);
-        return rc;
-    }
-    blob_free(kernel);
-    *kernel = out;
-    return 0;
-}
-
 /* ---- memory ---- */
 
 static uint64_t wanted_frames(void)
@@ -273,6 +187,56 @@ static unsigned int make_memmap(struct domain *d, struct hvm_memmap_table_entry 
         }
     }
     return n;
+}
+
+/* ---- kernel ---- */
+
+/* The ELF image: the module itself, or what is packed in a bzImage. That is unpacked at
+ * the top of Dom0's RAM, which is in use by nothing yet; the caller clears it. */
+static int unpack_kernel(struct domain *d, const struct boot_module *m,
+                         const void **image, size_t *bytes)
+{
+    const void *payload, *module = maddr_to_virt(m->maddr);
+    uint64_t scratch;
+    uint32_t size;
+    size_t len;
+    int rc;
+
+    *image = module;
+    *bytes = m->bytes;
+    if (bzimage_payload(module, m->bytes, &payload, &len))
+        return 0;
+    if (len < 4)
+        return -EINVAL;
+    /* The kernel's build appends the unpacked size to the payload. */
+    memcpy(&size, (const char *)payload + len - 4, 4);
+    if (size < len || size > MB(512))
+        size = MB(128);
+    scratch = place_high(d, size, MB(1), GB(4));
+    if (!scratch) {
+        printk("No room to unpack Dom0's kernel (%u KiB): raise dom0_mem=\n", size >> 10);
+        return -ENOMEM;
+    }
+    *image = maddr_to_virt(scratch);
+    rc = unpack(payload, len, maddr_to_virt(scratch), size, bytes);
+    if (rc)
+        printk("Dom0's kernel cannot be unpacked: error %d\n", rc);
+    return rc;
+}
+
+static int load_kernel(struct domain *d, uint32_t *entry, uint64_t *end)
+{
+    const struct boot_module *m = &boot_info.modules[0];
+    const void *image;
+    size_t bytes;
+    int rc = unpack_kernel(d, m, &image, &bytes);
+
+    if (rc)
+        return rc;
+    rc = dom0_load_elf(d, image, bytes, entry, end);
+    if (image != maddr_to_virt(m->maddr))
+        memset((void *)image, 0, bytes);
+    return rc;
 }
 
 /* Is this machine address something that Dom0 may have mapped as it is? */
@@ -431,7 +395,7 @@ static struct domain *create(unsigned int vcpus)
 void dom0_build(void)
 {
     unsigned int vcpus = max_vcpus ? min(max_vcpus, nr_cpus) : nr_cpus;
-    struct blob kernel = {0}, initrd = {0};
+    const struct boot_module *initrd = &boot_info.modules[1];
     uint64_t kernel_end, initrd_gpa = 0, start_info;
     struct domain *d;
     uint32_t entry;
@@ -439,30 +403,22 @@ void dom0_build(void)
     if (!boot_info.module_count)
         panic("No boot module: the first one is Dom0's kernel, the second its initrd "
               "(qemu: -initrd \"vmlinuz args,initrd\"; GRUB: module2 lines)");
-    if (take_module(0, &kernel) ||
-        (boot_info.module_count > 1 && take_module(1, &initrd)))
-        panic("Not enough memory for Dom0's kernel and initrd");
-    release_modules();
-    if (unpack_kernel(&kernel))
-        panic("Dom0's kernel cannot be used: see the message above");
-
     d = create(vcpus);
     if (populate(d, wanted_frames()))
         panic("Dom0's memory cannot be allocated");
-    if (dom0_load_elf(d, kernel.data, kernel.bytes, &entry, &kernel_end))
+    if (load_kernel(d, &entry, &kernel_end))
         panic("Dom0's kernel cannot be used: see the message above");
-    if (initrd.data) {
-        initrd_gpa = place_high(d, initrd.bytes, kernel_end, GB(4));
+    if (boot_info.module_count > 1) {
+        initrd_gpa = place_high(d, initrd->bytes, kernel_end, GB(4));
         if (!initrd_gpa)
             panic("No room for Dom0's initrd (%lu KiB) in its memory: raise dom0_mem=",
-                  initrd.bytes >> 10);
-        memcpy(maddr_to_virt(initrd_gpa), initrd.data, initrd.bytes);
+                  initrd->bytes >> 10);
+        memcpy(maddr_to_virt(initrd_gpa), maddr_to_virt(initrd->maddr), initrd->bytes);
     }
-    start_info = make_start_info(d, kernel_end, initrd_gpa, initrd.bytes);
+    start_info = make_start_info(d, kernel_end, initrd_gpa, initrd->bytes);
     if (!start_info)
         panic("No room for Dom0's start information: raise dom0_mem=");
-    blob_free(&kernel);
-    blob_free(&initrd);
+    boot_free_modules();
 
     open_ports(d);
     set_entry_state(d->vcpus[0], entry, start_info);

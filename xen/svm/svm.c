@@ -257,8 +257,12 @@ static void svm_update_cr(struct vcpu *v, unsigned int cr)
     switch (cr) {
     case 0:
         /* CD and NW: the guest's cache mode changes nothing here. */
-        vmcb->cr0 = v->hvm->cr0 & ~(BIT(30) | BIT(29));
-        vmcb->clean &= ~CLEAN_CR;
+        vmcb->cr0 = v->hvm->cr0 & ~(CR0_CD | CR0_NW);
+        if (v->hvm->cr0 & (CR0_CD | CR0_NW))
+            vmcb->cr_read |= BIT(0); /* it must read back what it wrote */
+        else
+            vmcb->cr_read &= ~BIT(0);
+        vmcb->clean &= ~(CLEAN_CR | CLEAN_INTERCEPTS);
         break;
     case 2:
         vmcb->cr2 = v->hvm->cr2;
@@ -525,7 +529,7 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
         h->regs.rsp = vmcb->rsp;
         h->regs.rax = vmcb->rax;
         h->regs.rflags = vmcb->rflags;
-        h->cr0 = (vmcb->cr0 & ~(BIT(30) | BIT(29))) | (h->cr0 & (BIT(30) | BIT(29)));
+        h->cr0 = (vmcb->cr0 & ~(CR0_CD | CR0_NW)) | (h->cr0 & (CR0_CD | CR0_NW));
         h->cr2 = vmcb->cr2;
         h->cr3 = vmcb->cr3;
         h->cr4 = vmcb->cr4;
