@@ -91,18 +91,19 @@ struct abi_domain {
     bool debugging;
     struct vnuma *vnuma; /* hypercall/vnuma.c */
 };
+/* physdev_op.c: did Dom0 tell us of this PCI device (segment, bus, devfn)? */
+bool physdev_known(uint16_t segment, uint8_t bus, uint8_t devfn);
+
 /* NULL if there is no memory. */
 struct abi_domain *abi_of(struct domain *d);
 
 /* Handlers, by file. */
-long do_argo_op(struct hcall *c);
 long do_console_io(struct hcall *c);
 long do_dm_op(struct hcall *c);
 long do_domctl(struct hcall *c);
 long do_event_channel_op(struct hcall *c);
 long do_grant_table_op(struct hcall *c);
 long do_hvm_op(struct hcall *c);
-long do_hypfs_op(struct hcall *c);
 long do_memory_op(struct hcall *c);
 long do_multicall(struct hcall *c);
 long do_physdev_op(struct hcall *c);
@@ -114,6 +115,5 @@ long do_vcpu_op(struct hcall *c);
 long do_vm_assist(struct hcall *c);
 long do_xen_version(struct hcall *c);
 long do_xenpmu_op(struct hcall *c);
-long do_xsm_op(struct hcall *c);
 
 #endif

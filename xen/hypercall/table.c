@@ -4,7 +4,8 @@
  * before its handler runs, or, where the sub-op or the target is in the caller's memory,
  * as the first thing that the handler does with its copy (hcall_check, hcall_target). The
  * meaning of each right is in abi.h. The numbers and what stock Xen 4.17 answers an HVM
- * caller are the source.
+ * caller are the source. Missing as in a Xen that was built without them: argo, hypfs,
+ * XSM. Missing because HVM guests have no use for them: what is for PV guests only.
  */
 #include "hypercall/abi.h"
 #include "hypercall/table.h"
@@ -13,7 +14,6 @@
 #include <xen/grant_table.h>
 #include <xen/hvm/dm_op.h>
 #include <xen/hvm/hvm_op.h>
-#include <xen/hypfs.h>
 #include <xen/memory.h>
 #include <xen/physdev.h>
 #include <xen/platform.h>
@@ -273,12 +273,6 @@ static const uint8_t who_dm_op[] = {
     [XEN_DMOP_nr_vcpus] = WHO_DM,
 };
 
-static const uint8_t who_hypfs_op[] = {
-    [XEN_HYPFS_OP_get_version] = WHO_DOM0,
-    [XEN_HYPFS_OP_read] = WHO_DOM0,
-    [XEN_HYPFS_OP_write_contents] = WHO_DOM0,
-};
-
 #define BY_ARG(function, list, mask)                                                     \
     {                                                                                    \
         .fn = (function), .who = (list), .count = ARRAY_SIZE(list), .subop_mask = (mask) \
@@ -302,7 +296,6 @@ const struct hcall_entry hcall_table[HCALL_COUNT] = {
         BY_ARG(do_grant_table_op, who_grant_table_op, GNTOP_SUBOP),
     [__HYPERVISOR_vm_assist] = SINGLE(do_vm_assist),
     [__HYPERVISOR_vcpu_op] = BY_ARG(do_vcpu_op, who_vcpu_op, ALL_BITS),
-    [__HYPERVISOR_xsm_op] = SINGLE(do_xsm_op),
     [__HYPERVISOR_sched_op] = BY_ARG(do_sched_op, who_sched_op, ALL_BITS),
     [__HYPERVISOR_event_channel_op] =
         BY_ARG(do_event_channel_op, who_event_channel_op, ALL_BITS),
@@ -310,8 +303,6 @@ const struct hcall_entry hcall_table[HCALL_COUNT] = {
     [__HYPERVISOR_hvm_op] = BY_ARG(do_hvm_op, who_hvm_op, HVMOP_SUBOP),
     [__HYPERVISOR_sysctl] = IN_MEMORY(do_sysctl, who_sysctl),
     [__HYPERVISOR_domctl] = IN_MEMORY(do_domctl, who_domctl),
-    [__HYPERVISOR_argo_op] = SINGLE(do_argo_op),
     [__HYPERVISOR_xenpmu_op] = SINGLE(do_xenpmu_op),
     [__HYPERVISOR_dm_op] = IN_MEMORY(do_dm_op, who_dm_op),
-    [__HYPERVISOR_hypfs_op] = BY_ARG(do_hypfs_op, who_hypfs_op, ALL_BITS),
 };
