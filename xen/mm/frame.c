@@ -1,11 +1,12 @@
 /* Machine frames: the buddy allocator and reference counts. SPDX-License-Identifier:
  * GPL-2.0-or-later
  *
- * Free memory is kept in naturally aligned blocks of 2^order frames, in two zones: below
- * and above 4 GiB. The high zone is used first, and within a zone high addresses, so that
- * memory which old devices can reach is left for Dom0. A free block's first frame has its
- * order; the other frames of it have ORDER_NONE. Blocks are joined when freed, so a free
- * range always lies in one block that is as large as can be.
+ * Free memory is kept in naturally aligned blocks of 2^order frames, in three zones:
+ * above 4 GiB, below it, and the first 16 MiB. They are used in this order, and within a
+ * zone high addresses first, so that memory which old devices, real mode and Dom0's
+ * kernel need is left for Dom0. A free block's first frame has its order; the other
+ * frames of it have ORDER_NONE. Blocks are joined when freed, so a free range always lies
+ * in one block that is as large as can be.
  *
  * frame_lock guards the free lists and the frames in them. Count, owner and state of a
  * frame in use change together, in one 64-bit word, without a lock.
@@ -22,11 +23,12 @@
 #define ORDER_NONE 0xff
 #define NIL        0xffffffffu /* end of a free list */
 #define LOW_LIMIT  (GB(4) >> PAGE_SHIFT)
+#define ISA_LIMIT  (MB(16) >> PAGE_SHIFT)
 
 struct frame *frame_table;
 uint64_t max_mfn;
 
-enum zone { ZONE_LOW, ZONE_HIGH, ZONES };
+enum zone { ZONE_ISA, ZONE_LOW, ZONE_HIGH, ZONES };
 
 static struct spinlock frame_lock; /* guards free_head, free_frames, owners */
 static uint32_t free_head[ZONES][MAX_ORDER + 1];
@@ -61,7 +63,7 @@ static void frame_word_set(struct frame *f, uint32_t count, uint16_t owner, uint
 
 static enum zone zone_of(uint64_t m)
 {
-    return m < LOW_LIMIT ? ZONE_LOW : ZONE_HIGH;
+    return m < ISA_LIMIT ? ZONE_ISA : m < LOW_LIMIT ? ZONE_LOW : ZONE_HIGH;
 }
 
 static void list_insert(uint64_t m, unsigned int order)
@@ -153,6 +155,8 @@ static uint64_t block_alloc(unsigned int order, uint64_t limit)
         m = block_alloc_zone(ZONE_HIGH, order, limit);
     if (m == ~0ull)
         m = block_alloc_zone(ZONE_LOW, order, limit);
+    if (m == ~0ull)
+        m = block_alloc_zone(ZONE_ISA, order, limit);
     if (m != ~0ull)
         free_frames -= 1ull << order;
     return m;
