@@ -47,7 +47,7 @@ static int refill(struct emul_ctxt *c, unsigned int need)
 /* Next n bytes of the instruction, zero-extended. */
 static inline int take(struct emul_ctxt *c, unsigned int n, uint64_t *val)
 {
-    uint64_t v = 0;
+    uint64_t v;
 
     if (unlikely(c->i.pos + n > c->fetched)) {
         int rc = refill(c, n);
@@ -55,10 +55,9 @@ static inline int take(struct emul_ctxt *c, unsigned int n, uint64_t *val)
         if (rc != EMUL_OKAY)
             return rc;
     }
-    for (unsigned int k = 0; k < n; k++)
-        v |= (uint64_t)c->insn[c->i.pos + k] << (8 * k);
+    __builtin_memcpy(&v, c->insn + c->i.pos, 8); /* little-endian; the buffer is longer */
     c->i.pos += n;
-    *val = v;
+    *val = v & size_mask(n);
     return EMUL_OKAY;
 }
 

@@ -244,6 +244,7 @@ struct emul_insn {
 };
 
 #define EMUL_INSN_MAX 15 /* bytes in the longest instruction */
+#define EMUL_INSN_BUF 24 /* may be read eight bytes at a time */
 
 /* One call's worth of state.  The caller fills the first part, emul_run() the rest. */
 struct emul_ctxt {
@@ -255,7 +256,7 @@ struct emul_ctxt {
     uint16_t seg_valid; /* bit per segment: seg[] holds it already */
     uint8_t cpl;
     uint8_t fetched; /* bytes of insn[] that hold the instruction already, or 0 */
-    uint8_t insn[EMUL_INSN_MAX + 1];
+    uint8_t insn[EMUL_INSN_BUF];
     struct emul_seg seg[EMUL_SEG_COUNT];
 
     struct emul_event event;

@@ -85,8 +85,8 @@ int emul_linear(struct emul_ctxt *c, unsigned int seg, uint64_t off, unsigned in
         a = off;
         if (seg >= EMUL_FS)
             a += seg_get(c, seg)->base;
-        if (unlikely(!is_canonical(a) || !is_canonical(a + bytes - 1)))
-            return seg_fault(c, seg);
+        if (unlikely(((a + (1ull << 47)) | (a + bytes - 1 + (1ull << 47))) >> 48))
+            return seg_fault(c, seg); /* first or last byte not canonical */
         *lin = a;
         return EMUL_OKAY;
     }
