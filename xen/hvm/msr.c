@@ -207,6 +207,8 @@ static int write_hypercall_page(struct vcpu *v, uint64_t val)
     hypercall_page_fill(page, hvm_ops->hypercall_insn);
     if (guest_write_phys(v->domain, val, page, PAGE_SIZE))
         rc = -EINVAL;
+    else
+        hypercall_latch_layout(v);
     free_pages(page, 0);
     return rc;
 }

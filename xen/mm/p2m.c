@@ -370,3 +370,43 @@ void p2m_mark_dirty(struct domain *d, gfn_t gfn)
 {
     p2m_change_type(d, gfn, P2M_RAM_LOGDIRTY, P2M_RAM_RW);
 }
+
+/* One page of p2m_dirty(); p->lock is held. Returns whether it is dirty. */
+static bool dirty_one(struct domain *d, uint64_t gfn, enum p2m_dirty_op op, bool *changed)
+{
+    enum p2m_type now, new;
+    uint64_t *slot;
+    mfn_t mfn = p2m_lookup(d, GFN(gfn), &now, NULL);
+    bool dirty = now == P2M_RAM_RW;
+
+    if (op == P2M_DIRTY_PEEK || (op == P2M_DIRTY_CLEAN && !dirty) ||
+        (op == P2M_DIRTY_OFF && now != P2M_RAM_LOGDIRTY))
+        return dirty;
+    new = op == P2M_DIRTY_CLEAN ? P2M_RAM_LOGDIRTY : P2M_RAM_RW;
+    if (!find_slot(&d->p2m, gfn, 0, &slot)) { /* else it stays dirty */
+        WRITE_ONCE(*slot, make_leaf(mfn, new, ORDER_4K));
+        *changed = true;
+    }
+    return dirty;
+}
+
+uint64_t p2m_dirty(struct domain *d, gfn_t first, unsigned int nr, enum p2m_dirty_op op,
+                   uint8_t *bitmap)
+{
+    struct p2m *p = &d->p2m;
+    bool changed = false;
+    uint64_t count = 0;
+
+    spin_lock(&p->lock);
+    for (unsigned int i = 0; i < nr; i++) {
+        if (!dirty_one(d, first.n + i, op, &changed))
+            continue;
+        count++;
+        if (bitmap)
+            bitmap[i / 8] |= 1u << i % 8;
+    }
+    if (changed)
+        p2m_flush(d);
+    spin_unlock(&p->lock);
+    return count;
+}

@@ -78,6 +78,14 @@ int p2m_change_type(struct domain *d, gfn_t gfn, enum p2m_type from, enum p2m_ty
 /* The hypervisor is about to write a page that is P2M_RAM_LOGDIRTY. */
 void p2m_mark_dirty(struct domain *d, gfn_t gfn);
 
+/* Log-dirty: a RAM page whose entry is P2M_RAM_RW is dirty, P2M_RAM_LOGDIRTY is clean.
+ * PEEK looks; CLEAN looks and makes clean; OFF makes all writable again. Sets the bits of
+ * dirty pages in `bitmap` (may be NULL; not cleared before) and returns their number. At
+ * most a few hundred pages at a time: it holds the lock. */
+enum p2m_dirty_op { P2M_DIRTY_PEEK, P2M_DIRTY_CLEAN, P2M_DIRTY_OFF };
+uint64_t p2m_dirty(struct domain *d, gfn_t first, unsigned int nr, enum p2m_dirty_op op,
+                   uint8_t *bitmap);
+
 /* Make all vCPUs of d that are in guest mode leave it and flush before they enter again.
  */
 void p2m_flush(struct domain *d);
