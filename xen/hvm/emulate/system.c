@@ -451,6 +451,7 @@ static int grp7_register(struct emul_ctxt *c)
     case 0xfc:
         return do_clzero(c);
     case 0xd5 ... 0xd6: /* XEND, XTEST */
+    case 0xfa ... 0xfb: /* MONITORX, MWAITX */
     case 0xe8 ... 0xef: /* SERIALIZE, RDPKRU ... */
         return EMUL_UNHANDLEABLE;
     default:
