@@ -20,6 +20,10 @@ static const struct {
               size_t *out_len);
 } formats[] = {
     {{0xfd, '7', 'z', 'X', 'Z', 0}, 6, unpack_xz},
+    {{0x1f, 0x8b}, 2, unpack_gzip},
+    {{0x02, 0x21, 0x4c, 0x18}, 4, unpack_lz4}, /* legacy */
+    {{0x04, 0x22, 0x4d, 0x18}, 4, unpack_lz4},
+    {{0x28, 0xb5, 0x2f, 0xfd}, 4, unpack_zstd},
 };
 
 int unpack(const void *in, size_t in_len, void *out, size_t out_max, size_t *out_len)
