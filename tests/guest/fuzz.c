@@ -92,6 +92,7 @@ static bool stops_us(const struct call *c)
         return cmd == SCHEDOP_block || cmd == SCHEDOP_shutdown || cmd == SCHEDOP_poll ||
                cmd == SCHEDOP_shutdown_code || cmd == SCHEDOP_remote_shutdown ||
                cmd == SCHEDOP_watchdog;
+    case __HYPERVISOR_iret: /* its stub is UD2 for HVM guests */
     case __HYPERVISOR_sched_op_compat:
         return true; /* block and shutdown by other numbers */
     case __HYPERVISOR_vcpu_op:
@@ -111,7 +112,7 @@ static bool stops_machine(const struct call *c)
     switch (c->nr) {
     case __HYPERVISOR_platform_op:
     case __HYPERVISOR_kexec_op:
-    case __HYPERVISOR_mca:
+    case __HYPERVISOR_arch_0: /* machine checks */
     case __HYPERVISOR_sysctl:
     case __HYPERVISOR_console_io:
     case __HYPERVISOR_xsm_op:

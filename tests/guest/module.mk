@@ -1,6 +1,6 @@
 # Bare-metal test kernels. Each program becomes three images: NAME (ELF64 with the PVH note),
 # NAME.elf32 (the same as ELF32, for `qemu -kernel`) and NAME.hvm (ELF32 without a note, for HVM
-# firmware loaders), all with a Multiboot 1 header. NAME.iso is made on demand.  SPDX-License-Identifier: GPL-2.0-or-later
+# firmware loaders), all with a Multiboot 1 header. NAME.iso is a CD that a BIOS boots.  SPDX-License-Identifier: GPL-2.0-or-later
 DEPS += libxen-dev xorriso
 
 GUEST_SRC := tests/guest
@@ -16,10 +16,11 @@ GUEST_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstac
 
 GUEST_IMAGES := $(foreach p,$(GUEST_PROGRAMS),$(addprefix $(GUEST_OUT)/$(p),"" .elf32 .hvm))
 GUEST_IMAGES := $(subst "",,$(GUEST_IMAGES))
-TARGETS += $(GUEST_IMAGES)
+GUEST_ISOS := $(patsubst %,$(GUEST_OUT)/%.iso,$(GUEST_PROGRAMS))
+TARGETS += $(GUEST_IMAGES) $(GUEST_ISOS)
 
 .PHONY: guest-tests
-guest-tests: $(GUEST_IMAGES)
+guest-tests: $(GUEST_IMAGES) $(GUEST_ISOS)
 
 $(GUEST_OUT)/obj/%.c.o: $(GUEST_SRC)/%.c
 	@mkdir -p $(@D)

@@ -67,6 +67,8 @@ class Machine:
         os.set_blocking(self.process.stdout.fileno(), False)
 
     def _boot(self, hypervisor, image, kernel, args, initrd, options):
+        if not kernel:
+            return []
         if not hypervisor:
             return ["-kernel", kernel, "-append", args]
         if hypervisor == "corbel":
@@ -237,6 +239,20 @@ def xen_image(efi=False):
                 subprocess.run(["cat" if efi else "zcat", f"{work}/boot/xen-4.17-amd64.{kind}"],
                                stdout=out, check=True)
     return _make_once(os.path.join(PEER, "xen.efi" if efi else "xen"), make)
+
+
+def overlay(base, output, files):
+    """An initramfs: the base with the given {path inside: file} behind it."""
+    extra = output + ".extra"
+    words = [word for inside, path in files.items() for word in ("--file", f"{path}:{inside}")]
+    subprocess.run([os.path.join(ROOT, "tools/dom0/mkinitramfs"), "-o", extra, "--compress",
+                    "none", *words], check=True, cwd=ROOT)
+    with open(output, "wb") as out:
+        for part in (base, extra):
+            with open(part, "rb") as data:
+                out.write(data.read())
+    os.remove(extra)
+    return output
 
 
 def grub_image():

@@ -46,7 +46,7 @@ static inline void poke(struct machine *m, uint64_t off, unsigned int bytes, uin
     memcpy(m->mem + off, &v, bytes);
 }
 
-extern const struct CMUnitTest modes_tests[], insn_len_tests[];
-extern const size_t modes_count, insn_len_count;
+extern const struct CMUnitTest system_tests[], modes_tests[], insn_len_tests[];
+extern const size_t system_count, modes_count, insn_len_count;
 
 #endif

@@ -17,11 +17,11 @@ $(B)/tests/unit-emulate/%.o: tests/unit-emulate/%.c | deps
 	$(HOSTCC) $(TEST_CFLAGS) -Ixen -Itests/unit-emulate -MMD -c $< -o $@
 
 $(B)/tests/unit/test_emulate: $(addprefix $(B)/tests/unit-emulate/,test_emulate.o \
-        test_modes.o test_insn_len.o machine.o) $(EMULATE_OBJ)
+        test_system.o test_modes.o test_insn_len.o machine.o) $(EMULATE_OBJ)
 	@mkdir -p $(@D)
 	$(HOSTCC) $(TEST_CFLAGS) $^ -o $@ -lcmocka
 
-$(B)/tests/unit/test_emulate_oracle: $(addprefix $(B)/tests/unit-emulate/,test_oracle.o \
+$(B)/tests/unit/test_emulate_oracle: $(addprefix $(B)/tests/unit-emulate/,test_oracle.o trial.o \
         generate.o native.o machine.o) $(EMULATE_OBJ)
 	@mkdir -p $(@D)
 	$(HOSTCC) $(TEST_CFLAGS) $^ -o $@ -lcmocka -lZydis
