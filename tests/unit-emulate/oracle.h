@@ -38,6 +38,8 @@ extern struct rng rng;
 void random_trial(struct trial *t, unsigned int bits);
 /* Base of the segment that a selector stands for. */
 uint64_t selector_base(uint16_t sel);
+/* Give the emulated machine a trial's inputs. */
+void load_machine(const struct trial *t);
 /* See trial.c. */
 bool stack_in_sandbox(const struct trial *t);
 

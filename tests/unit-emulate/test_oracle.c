@@ -75,7 +75,7 @@ static void make_tables(void)
     memset(machine.tss, 0xff, sizeof(machine.tss)); /* the bitmap is beyond the limit */
 }
 
-static void load_machine(const struct trial *t)
+void load_machine(const struct trial *t)
 {
     machine.c.cpl = 3;
     machine.c.efer = 0xd01;
