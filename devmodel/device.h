@@ -73,6 +73,7 @@ enum device_bus {
  */
 enum option_type {
     OPTION_STRING, /* const char *, NULL when not given */
+    OPTION_LIST,   /* const char *: all values when it is given several times, one a line */
     OPTION_BOOL,   /* bool: on/off, yes/no, true/false */
     OPTION_U32,    /* uint32_t, decimal or 0x */
     OPTION_U64,    /* uint64_t */

@@ -206,6 +206,7 @@ static int store(const struct option_desc *d, const char *value, void *field,
 {
     switch (d->type) {
     case OPTION_STRING:
+    case OPTION_LIST:
         *(const char **)field = machine_string(m, value);
         return 0;
     case OPTION_BOOL:
@@ -226,11 +227,32 @@ static int store(const struct option_desc *d, const char *value, void *field,
     return -EINVAL;
 }
 
+/* All values of the name, one a line; the caller frees it. */
+static char *all_values(const struct options *o, const char *name)
+{
+    size_t bytes = 1;
+
+    for (unsigned i = 0; i < o->count; i++) {
+        if (strcmp(o->list[i].name, name) == 0)
+            bytes += strlen(o->list[i].value) + 1;
+    }
+    char *text = must_alloc(bytes);
+    for (unsigned i = 0; i < o->count; i++) {
+        if (strcmp(o->list[i].name, name) != 0)
+            continue;
+        if (*text)
+            strcat(text, "\n");
+        strcat(text, o->list[i].value);
+    }
+    return text;
+}
+
 int options_apply(struct options *o, const struct option_desc *table, void *base,
                   struct machine *m, struct error *error)
 {
     static const char *const expected[] = {
         [OPTION_STRING] = "a text",
+        [OPTION_LIST] = "a text",
         [OPTION_BOOL] = "on or off",
         [OPTION_U32] = "a number",
         [OPTION_U64] = "a number",
@@ -248,7 +270,9 @@ int options_apply(struct options *o, const struct option_desc *table, void *base
             value = d->value;
         if (!value)
             continue;
-        int err = store(d, value, (char *)base + d->offset, m);
+        char *list = d->type == OPTION_LIST ? all_values(o, d->name) : NULL;
+        int err = store(d, list && *list ? list : value, (char *)base + d->offset, m);
+        free(list);
         if (err)
             return error_set(error, err, "'%s': %s=%s is not %s", o->text, d->name, value,
                              expected[d->type]);
