@@ -1,4 +1,5 @@
-/* Local APIC against Intel SDM vol 3 chapter 11. SPDX-License-Identifier: GPL-2.0-or-later */
+/* Local APIC against Intel SDM vol 3 chapter 11. SPDX-License-Identifier:
+ * GPL-2.0-or-later */
 #include "fake.h"
 
 static struct domain *d;
@@ -419,7 +420,7 @@ static void test_x2apic(void **state)
     assert_int_equal(rd(v1, 0x80a), 0x30);
     assert_int_equal(hvm_wrmsr(v1, 0x808, 0x100), -EINVAL);
     assert_int_equal(hvm_wrmsr(v1, 0x80b, 1), -EINVAL);
-    assert_int_equal(hvm_wrmsr(v1, 0x80d, 1), -EINVAL); /* LDR is read-only */
+    assert_int_equal(hvm_wrmsr(v1, 0x80d, 1), -EINVAL);    /* LDR is read-only */
     assert_int_equal(hvm_rdmsr(v1, 0x80e, &val), -EINVAL); /* no DFR */
     assert_int_equal(hvm_rdmsr(v1, 0x831, &val), -EINVAL); /* no ICR2 */
     assert_int_equal(hvm_rdmsr(v1, 0x83f, &val), -EINVAL);
@@ -509,18 +510,30 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(reset),           T(priority),
-        T(tpr),             T(kicks),
-        T(software_disable), T(icr_physical),
-        T(icr_shorthand),   T(icr_logical),
-        T(lowest_priority), T(init_sipi_nmi),
-        T(errors),          T(narrow_access),
-        T(timer_one_shot),  T(timer_divider),
-        T(timer_periodic),  T(timer_modes_of_missed),
-        T(timer_fast_is_no_storm), T(tsc_deadline),
-        T(tsc_write_moves_deadline), T(x2apic),
-        T(base_msr),        T(init_keeps_base),
-        T(msi),             T(callback_vector),
+        T(reset),
+        T(priority),
+        T(tpr),
+        T(kicks),
+        T(software_disable),
+        T(icr_physical),
+        T(icr_shorthand),
+        T(icr_logical),
+        T(lowest_priority),
+        T(init_sipi_nmi),
+        T(errors),
+        T(narrow_access),
+        T(timer_one_shot),
+        T(timer_divider),
+        T(timer_periodic),
+        T(timer_modes_of_missed),
+        T(timer_fast_is_no_storm),
+        T(tsc_deadline),
+        T(tsc_write_moves_deadline),
+        T(x2apic),
+        T(base_msr),
+        T(init_keeps_base),
+        T(msi),
+        T(callback_vector),
     };
 
     return cmocka_run_group_tests_name("vlapic", tests, NULL, NULL);
