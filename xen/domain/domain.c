@@ -14,6 +14,7 @@
 #include "cpu/percpu.h"
 #include "hvm/hvm.h"
 #include "hvm/ioreq.h"
+#include "hypercall/hypercall.h"
 #include "hypercall/vcpu_timer.h"
 #include "mm/frame.h"
 #include "lib/errno.h"
@@ -62,6 +63,9 @@ static void domain_free(struct domain *d)
         zfree(v);
     }
     zfree(d->vcpus);
+    grant_domain_free(d);
+    evtchn_domain_free(d);
+    hypercall_domain_free(d);
     hvm_domain_destroy(d);
     p2m_free(d);
     if (d->shared_info)
@@ -187,8 +191,10 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config,
     return 0;
 grant:
     grant_domain_destroy(d);
+    grant_domain_free(d);
 evtchn:
     evtchn_domain_destroy(d);
+    evtchn_domain_free(d);
 hvm:
     hvm_domain_destroy(d);
 shared:
@@ -313,7 +319,7 @@ static void check_shut_down(struct domain *d)
     for_each_vcpu(d, v) done &= v->shutdown_parked;
     d->is_shut_down = done;
     spin_unlock(&d->lock);
-    if (done)
+    if (done && !hypercall_notify_suspend(d))
         evtchn_send_global_virq(VIRQ_DOM_EXC);
 }
 
@@ -433,6 +439,7 @@ int domain_kill(struct domain *d)
 
     ioreq_domain_destroy(d);
     stop_vcpus(d);
+    hypercall_domain_stop(d);
     grant_release_mappings(d);
     evtchn_domain_destroy(d);
     for_each_vcpu(d, v) vcpu_unmap_guest_areas(v);

@@ -9,6 +9,7 @@
  */
 #include "domain/evtchn_internal.h"
 #include "domain/sched.h"
+#include "hypercall/pvclock.h"
 #include "mm/frame.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -603,6 +604,7 @@ int evtchn_domain_init(struct domain *d)
     }
     evtchn_get(d, 0)->state = EVTCHN_RESERVED;
     d->evtchn->min_free = 1;
+    wallclock_update(d);
     return 0;
 }
 

@@ -89,6 +89,10 @@ struct abi_domain {
     uint32_t suspend_port;
     uint32_t tsc_incarnation;
     bool debugging;
+    uint64_t paging_mempool;   /* bytes, as the tools set it */
+    struct spinlock vram_lock; /* guards vram_* */
+    uint64_t vram_first;       /* range that a device model watches for writes */
+    uint32_t vram_nr;
     struct vnuma *vnuma; /* hypercall/vnuma.c */
 };
 /* physdev_op.c: did Dom0 tell us of this PCI device (segment, bus, devfn)? */

@@ -22,6 +22,10 @@ void hypercall_page_fill(void *page, const uint8_t insn[3]);
  * has the layout of the mode that v is in (32 or 64 bits). */
 void hypercall_latch_layout(struct vcpu *v);
 
+/* d is shut down for suspend and a tool asked to be told by a port of d's
+ * (XEN_DOMCTL_subscribe): tell it, return true. */
+bool hypercall_notify_suspend(struct domain *d);
+
 /* Timers that the domain set stop: when it dies. */
 void hypercall_domain_stop(struct domain *d);
 /* Free what is left: with the last reference. */

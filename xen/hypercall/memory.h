@@ -8,6 +8,8 @@
 long memory_add_to_physmap(struct hcall *c);
 long memory_add_to_physmap_batch(struct hcall *c);
 long memory_remove_from_physmap(struct hcall *c);
+/* Move a page of d's RAM; what was at `to` goes. -EINVAL: no RAM at `from`. */
+int memory_move_page(struct domain *d, uint64_t from, uint64_t to);
 /* memory_map.c: what a guest is told about its memory */
 long memory_map_get(struct hcall *c);
 long memory_map_set(struct hcall *c);

@@ -81,25 +81,24 @@ static int place_grant_frame(struct domain *d, const struct placing *p)
     return rc;
 }
 
-/* A guest moves a page of its own from one place to another. */
-static int place_own_page(struct domain *d, const struct placing *p)
+int memory_move_page(struct domain *d, uint64_t from, uint64_t to)
 {
     enum p2m_type type;
     mfn_t mfn;
     int rc;
 
-    if (p->idx == p->gfn)
+    if (from == to)
         return 0;
-    mfn = p2m_get_frame(d, GFN(p->idx), true, &type);
+    mfn = p2m_get_frame(d, GFN(from), true, &type);
     if (!mfn_valid_number(mfn))
         return -EINVAL;
     if (type != P2M_RAM_RW && type != P2M_RAM_LOGDIRTY) {
         frame_put(mfn);
         return -EINVAL;
     }
-    rc = p2m_clear(d, GFN(p->idx), ORDER_4K);
+    rc = p2m_clear(d, GFN(from), ORDER_4K);
     if (!rc)
-        rc = p2m_set(d, GFN(p->gfn), mfn, P2M_RAM_RW, ORDER_4K);
+        rc = p2m_set(d, GFN(to), mfn, P2M_RAM_RW, ORDER_4K);
     if (rc)
         frame_put(mfn);
     return rc;
@@ -155,7 +154,7 @@ static int place_one(struct hcall *c, struct domain *d, const struct placing *p)
         return place_grant_frame(d, p);
     case XENMAPSPACE_gmfn:
     case XENMAPSPACE_gmfn_range:
-        return place_own_page(d, p);
+        return memory_move_page(d, p->idx, p->gfn);
     case XENMAPSPACE_gmfn_foreign:
         return place_foreign_page(c, d, p);
     }

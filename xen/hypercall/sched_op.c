@@ -200,15 +200,6 @@ static long watchdog(struct hcall *c)
     return rc;
 }
 
-void hypercall_domain_stop(struct domain *d)
-{
-    if (!d->abi)
-        return;
-    for (unsigned int i = 0; i < ABI_WATCHDOGS; i++)
-        if (d->abi->watchdog[i].fn)
-            timer_kill(&d->abi->watchdog[i]);
-}
-
 /* Dom0's kernel wants to run something on a certain CPU (firmware calls). */
 static long pin_override(struct hcall *c)
 {
