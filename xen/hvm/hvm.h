@@ -145,6 +145,7 @@ struct hvm_vcpu {
     struct hvm_event
         inject; /* decided for the next entry; set by exits and by hvm_intr */
     bool nmi_pending;
+    struct timer nmi_retry; /* makes an exit when the interrupt shadow is over */
     uint8_t deferred_extint; /* taken from the APIC, put off by an exception; 0: none */
     unsigned int fpu_cpu; /* whose registers hold the state, if that is its fpu_owner */
     bool flush_tlb;       /* the guest's TLB entries go at the next entry */
@@ -240,6 +241,8 @@ struct hvm_ops {
     /* Ask for an exit as soon as an interrupt (or NMI) can be delivered. */
     void (*request_intr_window)(struct vcpu *v, bool on);
     void (*request_nmi_window)(struct vcpu *v);
+    /* Exit when the guest lowers its TPR: an interrupt waits for that. */
+    void (*watch_tpr)(struct vcpu *v, bool on);
     /* Intercept (true) or pass through an MSR. */
     void (*intercept_msr)(struct domain *d, uint32_t msr, bool read, bool write);
     void (*set_exception_intercept)(struct vcpu *v, unsigned int vector, bool on);

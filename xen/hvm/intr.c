@@ -44,6 +44,9 @@ void hvm_intr_assist(struct vcpu *v)
             h->nmi_pending = false;
             h->inject =
                 (struct hvm_event){.valid = true, .vector = 2, .type = HVM_EVENT_NMI};
+        } else {
+            /* The shadow ends with the next instruction, but no exit tells of it. */
+            timer_set(&h->nmi_retry, now_ns() + 10 * NS_PER_US);
         }
     }
     if (h->deferred_extint && !h->inject.valid && hvm_can_take_interrupt(v)) {
@@ -54,6 +57,7 @@ void hvm_intr_assist(struct vcpu *v)
     ack = hvm_intr_pending(v);
     if (ack.source == INTACK_NONE) {
         hvm_ops->request_intr_window(v, h->deferred_extint);
+        hvm_ops->watch_tpr(v, vlapic_tpr_blocks(v));
         return;
     }
     if (h->inject.valid || !hvm_can_take_interrupt(v)) {

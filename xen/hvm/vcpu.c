@@ -77,6 +77,11 @@ void hvm_domain_destroy(struct domain *d)
     d->hvm = NULL;
 }
 
+/* The interrupt of the timer is what it is for. */
+static void nmi_retry(void *unused)
+{
+}
+
 int hvm_vcpu_init(struct vcpu *v)
 {
     unsigned int order = 0;
@@ -85,6 +90,7 @@ int hvm_vcpu_init(struct vcpu *v)
     v->hvm = zalloc(sizeof(*v->hvm));
     if (!v->hvm)
         return -ENOMEM;
+    timer_init(&v->hvm->nmi_retry, nmi_retry, NULL);
     while ((PAGE_SIZE << order) < hvm_fpu_area_size())
         order++;
     v->hvm->xsave_order = order;
@@ -108,6 +114,7 @@ void hvm_vcpu_destroy(struct vcpu *v)
 {
     if (!v->hvm)
         return;
+    timer_kill(&v->hvm->nmi_retry);
     platform_vcpu_destroy(v);
     hvm_ops->vcpu_destroy(v);
     for (unsigned int i = 0; i < nr_cpus; i++)

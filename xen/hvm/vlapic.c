@@ -138,6 +138,17 @@ struct hvm_intack hvm_intr_pending(struct vcpu *v)
     return (struct hvm_intack){INTACK_NONE, 0};
 }
 
+bool vlapic_tpr_blocks(const struct vcpu *v)
+{
+    const struct vlapic *s = v->hvm->vlapic;
+    int vector;
+
+    if (likely(!(s->tpr >> 4)))
+        return false;
+    vector = bitmap_highest(s->irr);
+    return vector >= 0 && (vector >> 4) <= (s->tpr >> 4) && (vector >> 4) > (s->isrv >> 4);
+}
+
 int hvm_intr_ack(struct vcpu *v, struct hvm_intack intack)
 {
     struct vlapic *s = v->hvm->vlapic;

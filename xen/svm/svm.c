@@ -406,6 +406,16 @@ static void svm_set_shadow(struct vcpu *v, uint32_t shadow)
     }
 }
 
+/* Also while V_IRQ is set: QEMU aborts when the guest then makes it deliverable. */
+static void set_cr8_intercept(struct svm_vcpu *s)
+{
+    if (s->watch_tpr || (s->vmcb->int_ctl & V_IRQ))
+        s->vmcb->cr_write |= BIT(8);
+    else
+        s->vmcb->cr_write &= ~BIT(8);
+    s->vmcb->clean &= ~CLEAN_INTERCEPTS;
+}
+
 /* A virtual interrupt that is never taken, only intercepted, at the top priority: the
  * exit comes when IF is set and no shadow is on. */
 static void svm_request_intr_window(struct vcpu *v, bool on)
@@ -417,14 +427,20 @@ static void svm_request_intr_window(struct vcpu *v, bool on)
     if (on) {
         vmcb->int_ctl |= V_IRQ | V_IGN_TPR | V_INTR_PRIO(15);
         vmcb->intercepts |= INTERCEPT_VINTR;
-        /* QEMU aborts when the guest writes CR8 while V_IRQ is deliverable. */
-        vmcb->cr_write |= BIT(8);
     } else {
         vmcb->int_ctl &= ~(V_IRQ | V_IGN_TPR | V_INTR_PRIO(15));
         vmcb->intercepts &= ~(uint32_t)INTERCEPT_VINTR;
-        vmcb->cr_write &= ~BIT(8);
     }
     vmcb->clean &= ~(CLEAN_INTERCEPTS | CLEAN_TPR);
+    set_cr8_intercept(to_svm(v));
+}
+
+static void svm_watch_tpr(struct vcpu *v, bool on)
+{
+    if (on == to_svm(v)->watch_tpr)
+        return;
+    to_svm(v)->watch_tpr = on;
+    set_cr8_intercept(to_svm(v));
 }
 
 static void svm_request_nmi_window(struct vcpu *v)
@@ -612,6 +628,7 @@ static const struct hvm_ops svm_ops = {
     .set_shadow = svm_set_shadow,
     .request_intr_window = svm_request_intr_window,
     .request_nmi_window = svm_request_nmi_window,
+    .watch_tpr = svm_watch_tpr,
     .intercept_msr = svm_intercept_msr,
     .set_exception_intercept = svm_set_exception_intercept,
     .invlpg = svm_invlpg,

@@ -176,6 +176,7 @@ struct svm_vcpu {
     uint64_t vmcb_maddr;
     uint32_t asid_generation; /* of the CPU's, when vmcb->asid was given */
     unsigned int last_cpu;
+    bool watch_tpr;  /* exit on writes of CR8 */
     bool nmi_masked; /* NMIs wait for the guest's IRET */
     bool dr_loaded;  /* the guest's DR0-3 are in the registers, not intercepted */
 };
