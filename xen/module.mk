@@ -13,9 +13,6 @@ XEN_CFLAGS := -std=gnu11 -O2 -g $(WARN) -ffreestanding -fno-pic -fno-pie -m64 -m
 XEN_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
     -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -Wl,--gc-sections -Wl,-T,$(XEN_OUT)/xen.lds
 
-# Until all parts are in the tree: what is missing only warns.
-XEN_LDEXTRA ?= -Wl,--warn-unresolved-symbols
-
 XEN_IMAGE := $(XEN_OUT)/corbel
 TARGETS += $(XEN_IMAGE) $(XEN_IMAGE).elf32
 

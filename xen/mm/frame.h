@@ -53,7 +53,9 @@ static inline mfn_t frame_to_mfn(const struct frame *f)
 }
 
 /* All RAM and the MMIO below 4 GiB is mapped here, writable, not executable. */
+#ifndef DIRECTMAP_BASE /* host tests put it elsewhere */
 #define DIRECTMAP_BASE 0xffff800000000000ul
+#endif
 static inline void *maddr_to_virt(uint64_t maddr)
 {
     return (void *)(DIRECTMAP_BASE + maddr);
