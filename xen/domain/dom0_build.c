@@ -324,6 +324,20 @@ static void set_entry_state(struct vcpu *v, uint32_t entry, uint32_t start_info)
 
 #define SWIOTLB_FORCE " swiotlb=force"
 
+/* The same for XENMEM_memory_map, which has the BIOS's 20-byte entries. */
+static void keep_memmap(struct domain *d, const struct hvm_memmap_table_entry *map,
+                        unsigned int n)
+{
+    struct e820_entry *kept = zalloc(n * sizeof(*kept));
+
+    if (!kept)
+        panic("No memory for Dom0's memory map");
+    for (unsigned int i = 0; i < n; i++)
+        kept[i] = (struct e820_entry){map[i].addr, map[i].size, map[i].type};
+    d->memory_map = (uint8_t *)kept;
+    d->memory_map_entries = n;
+}
+
 /* start_info, module list, command line, memory map and ACPI tables in one block: returns
  * the address of start_info, 0 if there is no room. */
 static uint64_t make_start_info(struct domain *d, uint64_t kernel_end, uint64_t initrd,
@@ -350,6 +364,7 @@ static uint64_t make_start_info(struct domain *d, uint64_t kernel_end, uint64_t 
         si->rsdp_paddr = boot_info.rsdp;
     si->memmap_paddr = gpa + ((char *)map - block);
     si->memmap_entries = make_memmap(d, map, MAP_MAX, acpi_gpa, ACPI_BYTES);
+    keep_memmap(d, map, si->memmap_entries);
     strlcpy(cmdline, boot_info.modules[0].cmdline, 1536);
     /* A page of a guest that Dom0 has mapped must not be a DMA target under its
      * guest-physical address: without an IOMMU (none is driven yet) that address means

@@ -14,6 +14,8 @@
 
 #define ORDER_MAX_GUEST 9 /* of an extent that a guest may ask for itself */
 #define ORDER_MAX_DOM0  18
+/* The first argument's upper bits: extents done before a continuation. */
+#define MEMOP_START_SHIFT 6
 
 /* An argument of increase/decrease_reservation, populate_physmap, claim_pages. */
 struct reservation {
@@ -89,8 +91,8 @@ static long populate(struct hcall *c, struct domain *d, const struct reservation
     uint64_t i;
 
     if (r->order > max_order || r->flags & XENMEMF_populate_on_demand)
-        return 0;
-    for (i = c->arg[0] >> 6; i < r->nr; i++) {
+        return c->arg[0] >> MEMOP_START_SHIFT;
+    for (i = c->arg[0] >> MEMOP_START_SHIFT; i < r->nr; i++) {
         if (domain_is_dying(d) || domain_is_dying(c->v->domain))
             break;
         if (!populate_one(c, d, r, i))
@@ -141,8 +143,8 @@ static long decrease(struct hcall *c, struct domain *d, const struct reservation
     uint64_t i, gfn;
 
     if (r->order > max_order)
-        return 0;
-    for (i = c->arg[0] >> 6; i < r->nr; i++) {
+        return c->arg[0] >> MEMOP_START_SHIFT;
+    for (i = c->arg[0] >> MEMOP_START_SHIFT; i < r->nr; i++) {
         if (domain_is_dying(c->v->domain) || hcall_read_long(c, r->extents, i, &gfn) ||
             gfn >> 36 || !release_extent(d, gfn, r->order))
             break;
@@ -157,12 +159,10 @@ static long reservation_op(struct hcall *c, uint32_t cmd)
     struct domain *d;
     long rc;
 
-    if (read_reservation(c, &r))
-        return -EFAULT;
-    if (r.nr > INT64_MAX >> 7)
-        return 0;
-    rc = hcall_target(c, r.domid, &d);
-    if (rc)
+    /* The ABI's answer is the number of extents done, whatever is wrong. */
+    rc = c->arg[0] >> MEMOP_START_SHIFT;
+    if (read_reservation(c, &r) || r.nr > INT64_MAX >> (MEMOP_START_SHIFT + 1) ||
+        hcall_target(c, r.domid, &d))
         return rc;
     switch (cmd) {
     case XENMEM_populate_physmap:
@@ -172,7 +172,7 @@ static long reservation_op(struct hcall *c, uint32_t cmd)
         rc = decrease(c, d, &r);
         break;
     default: /* increase: frames without a place are nothing for a translated guest */
-        rc = 0;
+        break;
     }
     domain_put(d);
     return rc;
