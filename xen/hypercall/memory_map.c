@@ -47,9 +47,8 @@ long memory_map_get(struct hcall *c)
     nr = d->memory_map_entries;
     if (!d->memory_map || nr == 0)
         rc = -ENOSYS;
-    else if (room < nr)
-        rc = -EINVAL;
-    else
+    nr = min(nr, room); /* what does not fit is left out */
+    if (!rc)
         memcpy(copy, d->memory_map, nr * sizeof(struct e820_entry));
     spin_unlock(&d->lock);
     if (!rc)
