@@ -182,6 +182,11 @@ static void still_sane(void)
     check_eq((uint64_t)sched_op(SCHEDOP_yield, NULL), 0, "we can yield");
 }
 
+/* vcpu_op can send us one. */
+static void ignore_nmi(struct regs *regs)
+{
+}
+
 void test_main(void)
 {
     uint64_t seconds = option_u64("seconds", DEFAULT_SECONDS), start, total = 0;
@@ -193,6 +198,7 @@ void test_main(void)
     }
     time_init();
     seed = option_u64("seed", 88172645463325252ull);
+    set_handler(VEC_NMI, ignore_nmi);
     arena = page_alloc(2);
     *pte_of(PTR(arena) + PAGE_SIZE) = 0;
     invlpg(arena + PAGE_SIZE);
