@@ -1,4 +1,5 @@
-/* CPUID and MSR policy, MTRRs, Hyper-V leaves. SPDX-License-Identifier: GPL-2.0-or-later */
+/* CPUID and MSR policy, MTRRs, Hyper-V leaves. SPDX-License-Identifier: GPL-2.0-or-later
+ */
 #include "fake.h"
 #include "cpu/x86.h"
 #include <xen/arch-x86/cpuid.h>
@@ -15,17 +16,21 @@ static void paper_basic(uint32_t leaf, uint32_t subleaf, struct cpuid_leaf *out)
 {
     switch (leaf) {
     case 0:
-        *out = intel ? (struct cpuid_leaf){rich ? 0x16 : 5, 0x756e6547, 0x6c65746e, 0x49656e69}
-                     : (struct cpuid_leaf){rich ? 0xd : 1, 0x68747541, 0x444d4163, 0x69746e65};
+        *out =
+            intel
+                ? (struct cpuid_leaf){rich ? 0x16 : 5, 0x756e6547, 0x6c65746e, 0x49656e69}
+                : (struct cpuid_leaf){rich ? 0xd : 1, 0x68747541, 0x444d4163, 0x69746e65};
         break;
     case 1:
-        *out = (struct cpuid_leaf){.a = 0x800f12, .b = 0x05020800, .c = 0x00802009, .d = 0x178bfbff};
+        *out = (struct cpuid_leaf){
+            .a = 0x800f12, .b = 0x05020800, .c = 0x00802009, .d = 0x178bfbff};
         if (rich) /* everything but OSXSAVE */
             out->c = 0xf7ffffff & ~(1u << 31), out->d = 0xbfebfbff;
         break;
     case 4:
         if (intel && subleaf < 4)
-            *out = (struct cpuid_leaf){.a = subleaf == 3 ? 0x163 : 0x121, .b = 0x1c0003f, .c = 63};
+            *out = (struct cpuid_leaf){
+                .a = subleaf == 3 ? 0x163 : 0x121, .b = 0x1c0003f, .c = 63};
         break;
     case 5:
         *out = (struct cpuid_leaf){64, 64, 3, 0x20};
@@ -75,7 +80,8 @@ static void paper_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_leaf *out)
         out->d = rich ? ~0u : 0;
         break;
     case 0x80000008:
-        *out = (struct cpuid_leaf){.a = rich ? 0x3934 : 0x3028, .b = rich ? ~0u : 0, .c = 0x3007};
+        *out = (struct cpuid_leaf){
+            .a = rich ? 0x3934 : 0x3028, .b = rich ? ~0u : 0, .c = 0x3007};
         break;
     case 0x8000000a:
     case 0x8000001f:
@@ -114,26 +120,28 @@ static void test_small_amd(void **state)
     /* Ours, whatever the machine has. */
     assert_true(HAS(&def, X2APIC) && HAS(&def, TSC_DEADLINE) && HAS(&def, HYPERVISOR));
     assert_true(HAS(&def, APIC) && HAS(&def, MTRR) && HAS(&def, TSC_ADJUST));
-    assert_false(HAS(&def, SVM) || HAS(&def, XSAVE) || HAS(&def, ITSC) || HAS(&def, SKINIT));
+    assert_false(HAS(&def, SVM) || HAS(&def, XSAVE) || HAS(&def, ITSC) ||
+                 HAS(&def, SKINIT));
     assert_int_equal(def.xcr0_mask, 0);
     assert_int_equal(def.maxphysaddr, 40);
     /* 80000001.EDX repeats 1.EDX */
     assert_int_equal(def.extd[1].d & 0x0183f3ff, def.basic[1].d & 0x0183f3ff);
     assert_int_equal(def.cr4_mask & CR4_OSXSAVE, 0);
-    assert_int_equal(def.efer_mask, EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_FFXSR);
+    assert_int_equal(def.efer_mask,
+                     EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_FFXSR);
 }
 
 static void test_rich_machine(void **state)
 {
     struct cpu_policy host, max, def;
     static const uint16_t never[] = {
-        XEN_X86_FEATURE_VMX,    XEN_X86_FEATURE_SVM,   XEN_X86_FEATURE_MONITOR,
-        XEN_X86_FEATURE_XSAVES, XEN_X86_FEATURE_CET_SS, XEN_X86_FEATURE_CET_IBT,
-        XEN_X86_FEATURE_MPX,    XEN_X86_FEATURE_SGX,   XEN_X86_FEATURE_PROC_TRACE,
-        XEN_X86_FEATURE_RTM,    XEN_X86_FEATURE_HLE,   XEN_X86_FEATURE_IBRSB,
-        XEN_X86_FEATURE_SSBD,   XEN_X86_FEATURE_PDCM,  XEN_X86_FEATURE_DS,
-        XEN_X86_FEATURE_OSXSAVE, XEN_X86_FEATURE_OSPKE, XEN_X86_FEATURE_LWP,
-        XEN_X86_FEATURE_HYBRID, XEN_X86_FEATURE_TSX_CTRL, XEN_X86_FEATURE_MONITORX,
+        XEN_X86_FEATURE_VMX,     XEN_X86_FEATURE_SVM,      XEN_X86_FEATURE_MONITOR,
+        XEN_X86_FEATURE_XSAVES,  XEN_X86_FEATURE_CET_SS,   XEN_X86_FEATURE_CET_IBT,
+        XEN_X86_FEATURE_MPX,     XEN_X86_FEATURE_SGX,      XEN_X86_FEATURE_PROC_TRACE,
+        XEN_X86_FEATURE_RTM,     XEN_X86_FEATURE_HLE,      XEN_X86_FEATURE_IBRSB,
+        XEN_X86_FEATURE_SSBD,    XEN_X86_FEATURE_PDCM,     XEN_X86_FEATURE_DS,
+        XEN_X86_FEATURE_OSXSAVE, XEN_X86_FEATURE_OSPKE,    XEN_X86_FEATURE_LWP,
+        XEN_X86_FEATURE_HYBRID,  XEN_X86_FEATURE_TSX_CTRL, XEN_X86_FEATURE_MONITORX,
     };
 
     rich = true;
@@ -144,7 +152,8 @@ static void test_rich_machine(void **state)
             assert_false(cpu_policy_has(&max, never[i]));
             assert_false(cpu_policy_has(&def, never[i]));
         }
-        assert_true(HAS(&def, AVX512F) && HAS(&def, PKU) && HAS(&def, ITSC) && HAS(&def, SMAP));
+        assert_true(HAS(&def, AVX512F) && HAS(&def, PKU) && HAS(&def, ITSC) &&
+                    HAS(&def, SMAP));
         assert_int_equal(def.xcr0_mask, 0x2e7);
         assert_int_equal(cpu_policy_xsave_size(&def, 3), 576);
         assert_int_equal(cpu_policy_xsave_size(&def, 7), 832);
@@ -167,8 +176,12 @@ static void test_dependencies(void **state)
 {
     struct domain *d = guest_create(1, GUEST_HVM);
     const struct cpu_policy *max = cpu_policy_system(XEN_SYSCTL_cpu_policy_hvm_max);
-    xen_cpuid_leaf_t leaf = {1, XEN_CPUID_NO_SUBLEAF, max->basic[1].a, max->basic[1].b,
-                             max->basic[1].c & ~(1u << 26), max->basic[1].d};
+    xen_cpuid_leaf_t leaf = {1,
+                             XEN_CPUID_NO_SUBLEAF,
+                             max->basic[1].a,
+                             max->basic[1].b,
+                             max->basic[1].c & ~(1u << 26),
+                             max->basic[1].d};
     struct cpu_policy_error err;
 
     /* No XSAVE: no AVX, nothing that needs it, no states. */
@@ -188,8 +201,8 @@ static void test_dependencies(void **state)
 static void test_serialise(void **state)
 {
     static const unsigned int index[] = {
-        XEN_SYSCTL_cpu_policy_raw, XEN_SYSCTL_cpu_policy_host, XEN_SYSCTL_cpu_policy_hvm_max,
-        XEN_SYSCTL_cpu_policy_hvm_default};
+        XEN_SYSCTL_cpu_policy_raw, XEN_SYSCTL_cpu_policy_host,
+        XEN_SYSCTL_cpu_policy_hvm_max, XEN_SYSCTL_cpu_policy_hvm_default};
     xen_cpuid_leaf_t leaves[CPU_POLICY_MAX_LEAVES];
     xen_msr_entry_t msrs[CPU_POLICY_MAX_MSRS];
     struct cpu_policy_error err = {0};
@@ -254,7 +267,8 @@ static void test_bad_policies(void **state)
     struct cpu_policy_error err;
 
     for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
-        assert_int_equal(cpu_policy_domain_set(d, &bad[i].leaf, 1, NULL, 0, &err), bad[i].rc);
+        assert_int_equal(cpu_policy_domain_set(d, &bad[i].leaf, 1, NULL, 0, &err),
+                         bad[i].rc);
         assert_int_equal(err.leaf, bad[i].leaf.leaf);
         assert_int_equal(err.subleaf, bad[i].leaf.subleaf);
         assert_int_equal(err.msr, ~0u);
@@ -422,8 +436,9 @@ static void test_tsc(void **state)
 
 static void test_switched(void **state)
 {
-    static const uint32_t msrs[] = {0x174, 0x175, 0x176, 0xc0000081, 0xc0000082, 0xc0000083,
-                                    0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102};
+    static const uint32_t msrs[] = {0x174,      0x175,      0x176,      0xc0000081,
+                                    0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100,
+                                    0xc0000101, 0xc0000102};
     uint64_t val;
 
     for (unsigned int i = 0; i < ARRAY_SIZE(msrs); i++)
@@ -523,7 +538,8 @@ static void test_viridian(void **state)
     uint64_t val, start;
 
     assert_int_equal(hvm_rdmsr(v, 0x40000002, &val), -EINVAL);
-    d->hvm->params[HVM_PARAM_VIRIDIAN] = HVMPV_base_freq | HVMPV_time_ref_count | HVMPV_reference_tsc;
+    d->hvm->params[HVM_PARAM_VIRIDIAN] =
+        HVMPV_base_freq | HVMPV_time_ref_count | HVMPV_reference_tsc;
     assert_int_equal(rd(0x40000002), 0);
     assert_int_equal(rd(0x40000022), tsc_hz);
     assert_int_equal(rd(0x40000023), 100000000);
@@ -572,7 +588,8 @@ static void test_viridian(void **state)
 /* Every MSR number that a fuzzer would try first: nothing crashes. */
 static void test_all_msrs(void **state)
 {
-    static const uint32_t base[] = {0, 0x800, 0x40000000, 0xc0000000, 0xc0010000, 0xc0011000};
+    static const uint32_t base[] = {0,          0x800,      0x40000000,
+                                    0xc0000000, 0xc0010000, 0xc0011000};
     static const uint64_t vals[] = {0, ~0ull, 0xdeadbeefcafef00dull};
     uint64_t val;
 
