@@ -185,14 +185,17 @@ static const char *convert(struct out *o, struct spec *s, const char *f, va_list
                    10);
         break;
     case 'u':
+        s->plus = s->space = false;
         put_number(o, s, get_unsigned(s, ap), false, 10);
         break;
     case 'X':
         s->upper = true; /* fall through */
     case 'x':
+        s->plus = s->space = false;
         put_number(o, s, get_unsigned(s, ap), false, 16);
         break;
     case 'o':
+        s->plus = s->space = false;
         put_number(o, s, get_unsigned(s, ap), false, 8);
         break;
     case 'p':
