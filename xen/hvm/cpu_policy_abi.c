@@ -46,9 +46,9 @@ static void put_xstate(struct writer *w, const struct cpu_policy *p)
                       ((uint64_t)p->xstate[1].d << 32 | p->xstate[1].c);
 
     put_subleaves(w, 0xd, p->xstate, 2);
-    for (unsigned int i = 2; i < CPU_POLICY_XSTATE; i++)
-        if (states >> i & 1)
-            put(w, 0xd, i, &p->xstate[i]);
+    /* Without gaps, as Xen's libraries count them when they size their arrays. */
+    for (unsigned int i = 2; i < CPU_POLICY_XSTATE && states >> i; i++)
+        put(w, 0xd, i, &p->xstate[i]);
 }
 
 unsigned int cpu_policy_to_leaves(const struct cpu_policy *p, xen_cpuid_leaf_t *leaves)
