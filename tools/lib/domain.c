@@ -43,8 +43,10 @@
 int hypervisor_open(struct hypervisor *h, struct failure *f)
 {
     memset(h, 0, sizeof(*h));
-    /* The library's own messages would only repeat ours, with less. */
-    h->log = (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_CRITICAL, 0);
+    /* The library's own messages repeat ours, with less for users and more for
+     * developers. */
+    xentoollog_level level = getenv("CORBEL_DEBUG") ? XTL_DETAIL : XTL_CRITICAL;
+    h->log = (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, level, 0);
     h->xch = xc_interface_open(h->log, h->log, 0);
     if (!h->xch) {
         int err = errno;
