@@ -252,7 +252,8 @@ int mb2_parse(const void *info, struct boot_info *bi)
 
     strlcpy(bi->loader, "Multiboot 2", sizeof(bi->loader));
     for (tag = mb2_next(info, NULL); tag; tag = mb2_next(info, tag)) {
-        if (tag->type == MB2_TAG_LOADER && ((const char *)tag)[tag->size - 1] == 0)
+        if (tag->type == MB2_TAG_LOADER && tag->size > sizeof(*tag) &&
+            !((const char *)tag)[tag->size - 1])
             strlcpy(bi->loader, (const char *)(tag + 1), sizeof(bi->loader));
     }
     has_name = loader_passes_name(bi->loader);
