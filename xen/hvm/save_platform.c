@@ -374,8 +374,9 @@ static int load_pmtimer(struct vcpu *v, const struct hvm_record *r)
         return -ENODEV;
     if (hvm_load_payload(r, &hw, sizeof(hw)))
         return -EINVAL;
-    p->base =
-        hvm_guest_time(v->domain) - (ns_t)((uint64_t)hw.tmr_val * NS_PER_S / PM_TIMER_HZ);
+    /* Rounded up, so that the count is the same again. */
+    p->base = hvm_guest_time(v->domain) -
+              (ns_t)((uint64_t)hw.tmr_val * NS_PER_S / PM_TIMER_HZ + 1);
     return 0;
 }
 HVM_REGISTER_SAVE_RESTORE(PMTIMER, save_pmtimer, load_pmtimer, false);
