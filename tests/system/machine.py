@@ -67,8 +67,8 @@ class Machine:
         os.set_blocking(self.process.stdout.fileno(), False)
 
     def _boot(self, hypervisor, image, kernel, args, initrd, options):
-        if not kernel:
-            return []
+        if not kernel:  # nothing but the board, or a hypervisor without modules
+            return ["-kernel", image or CORBEL] if hypervisor == "corbel" else []
         if not hypervisor:
             return ["-kernel", kernel, "-append", args]
         if hypervisor == "corbel":

@@ -53,7 +53,7 @@ static void random_format(char *f, const char *length, char conversion)
         f += sprintf(f, "%d", (int)(random64() % 30));
     if (random64() % 2)
         f += sprintf(f, ".%d", (int)(random64() % 25));
-    f += sprintf(f, "%s%c|", length, conversion);
+    sprintf(f, "%s%c|", length, conversion);
 }
 
 #pragma GCC diagnostic push
