@@ -20,6 +20,7 @@ extern const struct hvm_save_handler hvm_save_start[], hvm_save_end[];
 
 static const struct hvm_save_handler *find_handler(uint16_t typecode)
 {
+    /* cppcheck-suppress comparePointers */
     for (const struct hvm_save_handler *h = hvm_save_start; h < hvm_save_end; h++)
         if (h->typecode == typecode)
             return h;
