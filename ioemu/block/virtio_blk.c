@@ -502,6 +502,7 @@ static const struct option_desc blk_options[] = {
     OPTION("serial", STRING, struct blk, serial, NULL, "what GET_ID answers"),
     OPTION("num-queues", U32, struct blk, queues, "1", "request queues"),
     OPTION("queue-size", U32, struct blk, queue_size, "256", "entries of a queue"),
+    OPTION("romfile", IGNORE, struct blk, virtio, NULL, "SeaBIOS has the driver"),
     VIRTIO_OPTIONS(struct blk),
     {0},
 };

@@ -73,8 +73,7 @@ struct virtio {
         OPTION("disable-modern", BOOL, type, virtio.no_modern, "off",                    \
                "legacy interface only"),                                                 \
         OPTION("bootindex", IGNORE, type, virtio, NULL, "-boot decides"),                \
-        OPTION("ioeventfd", IGNORE, type, virtio, NULL, "there is one way only"),        \
-        OPTION("romfile", IGNORE, type, virtio, NULL, "SeaBIOS has the driver")
+        OPTION("ioeventfd", IGNORE, type, virtio, NULL, "there is one way only")
 
 /* For create(): `offered` and `config` must be set before. */
 int virtio_create(struct virtio *v, const struct virtio_ops *ops, unsigned queues,
