@@ -89,6 +89,14 @@ static void osxsave(void)
     check_eq(cpuid(0xd, 0).ebx, 576, "leaf D: 576 bytes for x87 alone");
     check(cpuid(0xd, 0).ecx >= 576 && cpuid(0xd, 0).ecx == before.ecx,
           "leaf D: the largest size does not depend on XCR0");
+    if (on.ecx & ECX_AVX) {
+        asm volatile("xsetbv" ::"c"(0), "a"(XCR0_X87 | XCR0_SSE | XCR0_AVX), "d"(0));
+        check(cpuid(0xd, 0).ebx >= 832, "leaf D: with AVX the size is %u",
+              cpuid(0xd, 0).ebx);
+        asm volatile("xsetbv" ::"c"(0), "a"(XCR0_X87), "d"(0));
+    } else {
+        skip("no AVX", "leaf D: with AVX");
+    }
     write_cr4(cr4);
     off = cpuid(1, 0);
     check((on.ecx & ECX_OSXSAVE) && !(off.ecx & ECX_OSXSAVE), "OSXSAVE follows CR4");

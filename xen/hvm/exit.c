@@ -134,6 +134,8 @@ static void exit_cpuid(struct vcpu *v, const struct vmexit *e)
 
     if (!len)
         return;
+    if ((uint32_t)r->rax == 0xd)
+        hvm_fpu_sync_xcr0(v);
     hvm_cpuid(v, r->rax, r->rcx, out);
     r->rax = out[0];
     r->rbx = out[1];

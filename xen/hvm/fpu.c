@@ -54,8 +54,17 @@ void hvm_fpu_load_xcr0(struct vcpu *v)
         xsetbv(0, v->hvm->xcr0);
 }
 
+/* Not every SVM intercepts XSETBV (QEMU's does from 10.0 on): what the guest has set is
+ * in the register. */
+void hvm_fpu_sync_xcr0(struct vcpu *v)
+{
+    if (host_xcr0)
+        v->hvm->xcr0 = xgetbv(0);
+}
+
 void hvm_fpu_save(struct vcpu *v)
 {
+    hvm_fpu_sync_xcr0(v);
     if (!host_xcr0) {
         __asm__ volatile("fxsave64 (%0)" ::"r"(v->hvm->xsave) : "memory");
         return;

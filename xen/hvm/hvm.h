@@ -278,6 +278,7 @@ void hvm_fpu_restore(struct vcpu *v);
 size_t hvm_fpu_area_size(void);   /* bytes */
 uint64_t hvm_fpu_host_xcr0(void); /* 0: the machine has no XSAVE */
 void hvm_fpu_load_xcr0(struct vcpu *v);
+void hvm_fpu_sync_xcr0(struct vcpu *v); /* hvm_vcpu.xcr0 from the register; v is live */
 void hvm_fpu_reset(struct vcpu *v);
 /* One MMX (8 bytes) or XMM/YMM (up to 32) register of the current vCPU. -1 without AVX.
  */
