@@ -168,6 +168,9 @@ void vmtrr_reset(struct vcpu *v)
 {
     memset(v->hvm->mtrr, 0, sizeof(*v->hvm->mtrr));
     v->hvm->pat = PAT_RESET;
+    /* A guest without firmware finds what firmware leaves, or Linux gives up PAT too. */
+    if (v->domain->is_privileged || v->domain->is_pvh)
+        v->hvm->mtrr->def_type = DEF_TYPE_ENABLE | MEMTYPE_WB;
 }
 
 int vmtrr_init(struct vcpu *v)
