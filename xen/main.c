@@ -1,7 +1,7 @@
 /* From the boot loader to Dom0: the order in which the parts come up.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "boot/boot.h"
-#include "boot/layout.h"
+#include "boot/image.h"
 #include "boot/multiboot.h"
 #include "boot/options.h"
 #include "cpu/apic.h"
@@ -21,8 +21,6 @@
 
 #define MIN_MEMORY       MB(48)
 #define MODULE_MOVE_FROM MB(512) /* modules below this address are in Dom0's way */
-
-extern char image_virt_start[], image_virt_end[];
 
 __noreturn void boot_main(uint32_t magic, uint32_t info, uint32_t load_address);
 
@@ -92,7 +90,7 @@ void boot_free_modules(void)
 /* What is in use, then the final place of everything, then the allocators. */
 static void memory_init(uint64_t load_address)
 {
-    uint64_t bytes = ALIGN_UP((uint64_t)(image_virt_end - image_virt_start), PAGE_SIZE);
+    uint64_t bytes = ALIGN_UP(image_bytes(), PAGE_SIZE);
 
     if (ram_bytes() < MIN_MEMORY)
         panic(

@@ -39,7 +39,10 @@ struct trampoline_args {
     uint32_t jump64;
 } __packed;
 
+/* In trampoline.S: the code and, in it, the arguments. */
 extern const char trampoline[], trampoline_end[], trampoline_args[];
+#define TRAMPOLINE_BYTES ((uintptr_t)trampoline_end - (uintptr_t)trampoline)
+#define TRAMPOLINE_ARGS  ((uintptr_t)trampoline_args - (uintptr_t)trampoline)
 
 static struct percpu boot_percpu;
 struct percpu *cpus[MAX_CPUS] = {&boot_percpu};
@@ -197,8 +200,8 @@ static struct trampoline_args *trampoline_place(uint64_t page)
     char *copy = maddr_to_virt(page);
     struct trampoline_args *args;
 
-    memcpy(copy, trampoline, (size_t)(trampoline_end - trampoline));
-    args = (struct trampoline_args *)(copy + (trampoline_args - trampoline));
+    memcpy(copy, trampoline, TRAMPOLINE_BYTES);
+    args = (struct trampoline_args *)(copy + TRAMPOLINE_ARGS);
     args->base = (uint32_t)page;
     args->cr3 = (uint32_t)hypervisor_cr3;
     args->entry = ap_main;

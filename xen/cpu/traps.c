@@ -49,7 +49,10 @@ static uint64_t extable_target(const int32_t *field)
 /* Is it an access that may fault? Then go on where the code says. */
 static bool fixup(struct trap_frame *f)
 {
-    for (const struct extable_entry *e = extable_start; e < extable_end; e++) {
+    size_t count =
+        ((uintptr_t)extable_end - (uintptr_t)extable_start) / sizeof(*extable_start);
+
+    for (const struct extable_entry *e = extable_start; count--; e++) {
         if (extable_target(&e->from) == f->rip) {
             f->rip = extable_target(&e->to);
             return true;

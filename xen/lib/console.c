@@ -30,6 +30,9 @@
 static char opt_console[32] = "com1,vga";
 option_string("console", opt_console, "where messages go: com1, com2, vga, none");
 
+static bool opt_timestamps;
+option_bool("console_timestamps", opt_timestamps, "system time in front of each message");
+
 static struct spinlock console_lock;
 static char ring[RING_SIZE];
 static uint32_t ring_put, ring_clear; /* bytes ever put; where `clear` was */
@@ -75,6 +78,21 @@ static void ring_write(const char *s, size_t n)
         ring[ring_put++ % RING_SIZE] = s[i];
 }
 
+static void line_start(void)
+{
+    char stamp[32];
+    ns_t now = now_ns();
+
+    emit(PREFIX, sizeof(PREFIX) - 1);
+    ring_write(PREFIX, sizeof(PREFIX) - 1);
+    if (!opt_timestamps)
+        return;
+    snprintf(stamp, sizeof(stamp), "[%5lld.%06lld] ", now / NS_PER_S,
+             now % NS_PER_S / NS_PER_US);
+    emit(stamp, strlen(stamp));
+    ring_write(stamp, strlen(stamp));
+}
+
 /* A message of ours: each line gets the prefix; all of it goes into the ring. */
 static void message(const char *s)
 {
@@ -82,10 +100,8 @@ static void message(const char *s)
         const char *nl = strchr(s, '\n');
         size_t n = nl ? (size_t)(nl - s) + 1 : strlen(s);
 
-        if (at_line_start) {
-            emit(PREFIX, sizeof(PREFIX) - 1);
-            ring_write(PREFIX, sizeof(PREFIX) - 1);
-        }
+        if (at_line_start)
+            line_start();
         emit(s, n);
         ring_write(s, n);
         at_line_start = nl != NULL;

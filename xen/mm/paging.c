@@ -6,7 +6,7 @@
  */
 #include "mm/paging.h"
 #include "mm/frame_init.h"
-#include "boot/layout.h"
+#include "boot/image.h"
 #include "boot/multiboot.h"
 #include "cpu/x86.h"
 #include "cpu/percpu.h"
@@ -26,9 +26,6 @@
 /* Frames of RAM that one 4 KiB page, and one 2 MiB page, of the frame table describes. */
 #define FRAMES_PER_PAGE  (PAGE_SIZE / sizeof(struct frame))
 #define FRAMES_PER_CHUNK (FRAMES_PER_PAGE * ENTRIES)
-
-extern char image_virt_start[], text_start[], text_end[], rodata_start[], rodata_end[];
-extern char image_virt_end[], boot_stack_guard[];
 
 uint64_t hypervisor_cr3, hypervisor_cr4;
 static uint64_t *pml4;
@@ -109,14 +106,14 @@ static enum contents contents_of(uint64_t start, uint64_t end)
 
 static bool overlaps_image(uint64_t start, uint64_t bytes)
 {
-    uint64_t end = image_maddr + (uint64_t)(image_virt_end - image_virt_start);
+    uint64_t end = image_maddr + image_bytes();
 
     return start < end && start + bytes > image_maddr;
 }
 
 static void map_direct_4k(uint64_t start)
 {
-    uint64_t ro_end = image_maddr + (uint64_t)(rodata_end - image_virt_start);
+    uint64_t ro_end = image_maddr + ADDRESS(rodata_end) - IMAGE_VIRT;
 
     for (uint64_t m = start; m < start + MB(2); m += PAGE_SIZE) {
         bool ro = m >= image_maddr && m < ro_end;
@@ -152,12 +149,12 @@ static void map_direct_1g(uint64_t start, bool has_1g)
 
 static void map_image(void)
 {
-    for (char *p = text_start; p < image_virt_end; p += PAGE_SIZE) {
-        uint64_t attr = p < text_end ? RX : p < rodata_end ? RO : RW;
-        uint64_t m = image_maddr + (uint64_t)(p - image_virt_start);
+    for (uint64_t va = ADDRESS(text_start); va < ADDRESS(image_virt_end);
+         va += PAGE_SIZE) {
+        uint64_t attr = va < ADDRESS(text_end) ? RX : va < ADDRESS(rodata_end) ? RO : RW;
 
-        if (p != boot_stack_guard)
-            map_early((uintptr_t)p, 1, m | attr | PTE_G);
+        if (va != ADDRESS(boot_stack_guard))
+            map_early(va, 1, (va - IMAGE_VIRT + image_maddr) | attr | PTE_G);
     }
 }
 
@@ -165,7 +162,7 @@ static void map_image(void)
  * the switch, so it is one piece of assembly. */
 static void move_image(uint64_t from)
 {
-    uint64_t words = (uint64_t)(image_virt_end - image_virt_start) / 8;
+    uint64_t words = image_bytes() / 8;
     const void *src = maddr_to_virt(from);
     void *dst = maddr_to_virt(image_maddr);
 
