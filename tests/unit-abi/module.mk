@@ -3,7 +3,7 @@
 DEPS += libcmocka-dev libxen-dev
 
 ABI_OUT := $(B)/tests/unit-abi
-ABI_CFLAGS := $(TEST_CFLAGS) -D__XEN_TOOLS__ -fno-strict-aliasing -Itests/unit-abi -Ixen
+ABI_CFLAGS := $(TEST_CFLAGS) -Wa,--no-warn -D__XEN_TOOLS__ -fno-strict-aliasing -Itests/unit-abi -Ixen
 ABI_TESTS := $(patsubst tests/unit-abi/test_%.c,$(B)/tests/unit/test_abi_%,\
     $(wildcard tests/unit-abi/test_*.c))
 UNIT_TESTS += $(ABI_TESTS)
