@@ -30,16 +30,6 @@ static void put_subleaves(struct writer *w, uint32_t leaf, const struct cpuid_le
         put(w, leaf, i, &l[i]);
 }
 
-static unsigned int nr_caches(const struct cpu_policy *p)
-{
-    unsigned int n = 0;
-
-    while (n < CPU_POLICY_CACHE && (p->cache[n].a & 0x1f))
-        n++;
-    return min(n + 1,
-               (unsigned int)CPU_POLICY_CACHE); /* with the one that ends the list */
-}
-
 static void put_xstate(struct writer *w, const struct cpu_policy *p)
 {
     uint64_t states = ((uint64_t)p->xstate[0].d << 32 | p->xstate[0].a) |
@@ -59,7 +49,8 @@ unsigned int cpu_policy_to_leaves(const struct cpu_policy *p, xen_cpuid_leaf_t *
     for (uint32_t leaf = 0; leaf <= min(p->basic[0].a, CPU_POLICY_BASIC - 1u); leaf++) {
         switch (leaf) {
         case 4:
-            put_subleaves(&w, leaf, p->cache, nr_caches(p));
+            /* All of them: libxenguest writes as many into an array sized by this. */
+            put_subleaves(&w, leaf, p->cache, CPU_POLICY_CACHE);
             break;
         case 7:
             put_subleaves(&w, leaf, p->feat, min(p->feat[0].a, CPU_POLICY_FEAT - 1u) + 1);
