@@ -540,7 +540,12 @@ static void test_pm_timer(void **state)
     for (int i = 0; i < 100; i++) /* no slot is lost */
         assert_int_equal(platform_set_acpi_location(d, i & 1), 0);
     assert_true(platform_port_read(v, 0xb008, 4, &val));
-    assert_int_equal(platform_set_acpi_location(d, 3), -EINVAL);
+    assert_int_equal(platform_set_acpi_location(d, 4), -EINVAL);
+    assert_int_equal(platform_set_acpi_location(d, 2), 0);
+    assert_true(d->hvm->hide_xen_leaves);
+    assert_int_equal(platform_set_acpi_location(d, 3), 0);
+    assert_false(d->hvm->hide_xen_leaves);
+    assert_int_equal(platform_set_acpi_location(d, 1), 0);
     pass(2000 * NS_PER_S); /* wraps at 32 bits */
     assert_true(platform_port_read(v, 0xb008, 4, &val));
     assert_int_equal(val, (uint32_t)(b + 2000ull * PM_TIMER_HZ));

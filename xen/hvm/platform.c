@@ -441,7 +441,7 @@ int platform_domain_init(struct domain *d)
     return rc;
 }
 
-/* After the vCPUs' threads have stopped; safe on what platform_domain_init() left behind,
+/* After the vCPUs have gone; safe on what platform_domain_init() left behind,
  * and twice. */
 void platform_domain_destroy(struct domain *d)
 {
@@ -489,9 +489,27 @@ void platform_domain_reset(struct domain *d)
     spin_unlock(&p->irq_lock);
 }
 
+/* Values of HVM_PARAM_ACPI_IOPORTS_LOCATION: 0, 1 as in the public ABI; 2, 3 the native
+ * board, without and with the hypervisor's CPUID leaves (firmware/layout.h). */
 int platform_set_acpi_location(struct domain *d, uint64_t location)
 {
-    return vpmtimer_set_location(d, location);
+    int rc = vpmtimer_set_location(d, location);
+
+    if (!rc)
+        d->hvm->hide_xen_leaves = location == 2;
+    return rc;
+}
+
+/* No device fires any more: their interrupts would look for vCPUs that are about to go.
+ */
+static void stop_timers(struct domain *d)
+{
+    if (d->hvm->vpit)
+        vpit_stop(d);
+    if (d->hvm->vrtc)
+        vrtc_stop(d);
+    if (d->hvm->vhpet)
+        vhpet_stop(d);
 }
 
 int platform_vcpu_init(struct vcpu *v)
@@ -511,6 +529,8 @@ void platform_vcpu_destroy(struct vcpu *v)
 {
     if (!v->hvm)
         return;
+    if (v->domain->hvm)
+        stop_timers(v->domain);
     vmtrr_destroy(v);
     vlapic_destroy(v);
 }

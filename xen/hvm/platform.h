@@ -35,7 +35,8 @@ int platform_domain_init(struct domain *d); /* by d->emulation_flags (XEN_X86_EM
 void platform_domain_destroy(struct domain *d);
 int platform_vcpu_init(struct vcpu *v);
 void platform_vcpu_destroy(struct vcpu *v);
-/* A vCPU moved to another CPU, or runs again: its timers follow. */
+/* A vCPU moved to another CPU, or runs again: its timers follow. No run queue lock held;
+ * without it they fire where they were set, which is right too, but costs a kick. */
 void platform_vcpu_switch_to(struct vcpu *v);
 /* Devices back to their state after RESET (not the local APICs); a timer mode or a
  * HVM_PARAM_ACPI_IOPORTS_LOCATION that was set before counts. */

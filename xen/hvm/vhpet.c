@@ -387,14 +387,21 @@ int vhpet_init(struct domain *d)
     return platform_add_mmio(d, &mmio);
 }
 
+void vhpet_stop(struct domain *d)
+{
+    struct vhpet *h = d->hvm->vhpet;
+
+    for (unsigned int i = 0; i < HPET_TIMERS; i++)
+        timer_kill(&h->timer[i].timer);
+}
+
 void vhpet_destroy(struct domain *d)
 {
     struct vhpet *h = d->hvm->vhpet;
 
     if (!h)
         return;
-    for (unsigned int i = 0; i < HPET_TIMERS; i++)
-        timer_kill(&h->timer[i].timer);
+    vhpet_stop(d);
     d->hvm->vhpet = NULL;
     zfree(h);
 }

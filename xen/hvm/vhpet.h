@@ -33,6 +33,8 @@ extern const uint64_t vhpet_capabilities; /* register 0 */
 
 int vhpet_init(struct domain *d);
 void vhpet_destroy(struct domain *d);
+/* Disarm for good, and wait until no callback runs. */
+void vhpet_stop(struct domain *d);
 void vhpet_reset(struct domain *d);
 unsigned int vhpet_route(const struct vhpet_timer *t); /* the GSI that it drives */
 /* Registers were loaded: timers go on from the counter. Lock not held. */

@@ -146,7 +146,8 @@ bool vlapic_tpr_blocks(const struct vcpu *v)
     if (likely(!(s->tpr >> 4)))
         return false;
     vector = bitmap_highest(s->irr);
-    return vector >= 0 && (vector >> 4) <= (s->tpr >> 4) && (vector >> 4) > (s->isrv >> 4);
+    return vector >= 0 && (vector >> 4) <= (s->tpr >> 4) &&
+           (vector >> 4) > (s->isrv >> 4);
 }
 
 int hvm_intr_ack(struct vcpu *v, struct hvm_intack intack)

@@ -457,13 +457,20 @@ int vpit_init(struct domain *d)
     return rc ? rc : platform_add_ports(d, &ports[1]);
 }
 
+void vpit_stop(struct domain *d)
+{
+    struct vpit *p = d->hvm->vpit;
+
+    timer_kill(&p->timer);
+}
+
 void vpit_destroy(struct domain *d)
 {
     struct vpit *p = d->hvm->vpit;
 
     if (!p)
         return;
-    timer_kill(&p->timer);
+    vpit_stop(d);
     d->hvm->vpit = NULL;
     zfree(p);
 }

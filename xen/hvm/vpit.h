@@ -39,6 +39,8 @@ struct vpit {
 
 int vpit_init(struct domain *d);
 void vpit_destroy(struct domain *d);
+/* Disarm for good, and wait until no callback runs. */
+void vpit_stop(struct domain *d);
 void vpit_reset(struct domain *d);
 /* Channels were loaded; all counts start now. Lock not held. */
 void vpit_restart(struct domain *d);

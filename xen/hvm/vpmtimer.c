@@ -45,7 +45,8 @@ static int claim(struct domain *d, uint16_t port)
 int vpmtimer_set_location(struct domain *d, uint64_t location)
 {
     static const uint16_t ports[] = {ACPI_PM_TMR_BLK_ADDRESS_V0,
-                                     ACPI_PM_TMR_BLK_ADDRESS_V1, NATIVE_PM_BASE + 8};
+                                     ACPI_PM_TMR_BLK_ADDRESS_V1, NATIVE_PM_BASE + 8,
+                                     NATIVE_PM_BASE + 8};
 
     if (location >= ARRAY_SIZE(ports))
         return -EINVAL;

@@ -504,14 +504,21 @@ int vrtc_init(struct domain *d)
     return platform_add_ports(d, &ports);
 }
 
+void vrtc_stop(struct domain *d)
+{
+    struct vrtc *r = d->hvm->vrtc;
+
+    timer_kill(&r->periodic);
+    timer_kill(&r->second);
+}
+
 void vrtc_destroy(struct domain *d)
 {
     struct vrtc *r = d->hvm->vrtc;
 
     if (!r)
         return;
-    timer_kill(&r->periodic);
-    timer_kill(&r->second);
+    vrtc_stop(d);
     d->hvm->vrtc = NULL;
     zfree(r);
 }

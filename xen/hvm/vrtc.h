@@ -20,6 +20,8 @@ struct vrtc {
 
 int vrtc_init(struct domain *d);
 void vrtc_destroy(struct domain *d);
+/* Disarm for good, and wait until no callback runs. */
+void vrtc_stop(struct domain *d);
 void vrtc_reset(struct domain *d);
 /* Time registers as they would be read now. Lock not held. */
 void vrtc_snapshot(struct domain *d, uint8_t reg[RTC_REGISTERS]);
