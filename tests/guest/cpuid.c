@@ -37,6 +37,8 @@ const char test_title[] = "cpuid";
 #define EXT_ECX_SVM     (1u << 2)
 #define CR4_OSXSAVE     (1ul << 18)
 #define XCR0_X87        1u
+#define XCR0_SSE        2u
+#define XCR0_AVX        4u
 
 static void basic(void)
 {
