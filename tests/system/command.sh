@@ -60,19 +60,19 @@ S
 printf '#!/bin/sh\necho "cannot find my disk" >&2\nexit 1\n' >dm-refuses
 chmod +x dm-*
 mem="memory=64"
-none="device_model=none"
+none="device_model=none xen_leaves=1"
 
-run 0 "powered itself off" "a guest that halts for good has powered itself off" \
-    corbel run name=halt $mem firmware=/root/halt.bin $none
+run 0 "powered itself off" "a guest that powers itself off" \
+    corbel run name=off $mem firmware=/root/off.bin $none
 run 3 "asked for a reboot" "a triple fault is a reboot, which can end the guest" \
     corbel run name=fault $mem firmware=/root/fault.bin $none on_reboot=destroy
 run 3 "again and again" "a guest that only reboots is ended" \
     corbel run name=loop $mem firmware=/root/fault.bin $none
 run 0 "powered itself off" "a guest with eight vCPUs" \
-    corbel run name=smp $mem vcpus=8 firmware=/root/halt.bin $none
+    corbel run name=smp $mem vcpus=8 firmware=/root/off.bin $none
 
 run 1 "not enough memory: the guest asks for" "too much memory is refused with numbers" \
-    corbel create name=big memory=64G firmware=/root/halt.bin $none
+    corbel create name=big memory=64G firmware=/root/off.bin $none
 run 1 "did you mean 'memory'" "a typo in a key is named" \
     corbel create name=typo memry=64
 run 1 "No such file" "firmware that is not there is named" \
@@ -138,14 +138,14 @@ ls /sys/class/net/br7/brif >/tmp/out
 ! grep -q "^tap" /tmp/out
 result $? "and goes with the guest"
 run 1 "none of the CPUs" "CPUs that are not there are refused" \
-    corbel create name=pin $mem cpus=77 firmware=/root/halt.bin $none
+    corbel create name=pin $mem cpus=77 firmware=/root/off.bin $none
 run 0 "powered itself off" "a guest on one CPU" \
-    corbel run name=pin $mem vcpus=2 cpus=1 firmware=/root/halt.bin $none
+    corbel run name=pin $mem vcpus=2 cpus=1 firmware=/root/off.bin $none
 
 before=$(free_mib)
 i=0
 while [ $i -lt "${CYCLES:-30}" ]; do
-    corbel run name=cycle memory=128 vcpus=2 firmware=/root/halt.bin $none >/tmp/out 2>&1 || break
+    corbel run name=cycle memory=128 vcpus=2 firmware=/root/off.bin $none >/tmp/out 2>&1 || break
     i=$((i + 1))
 done
 sleep 1
