@@ -198,12 +198,14 @@ static void exit_hypercall(struct vcpu *v, const struct vmexit *e)
 
 static void exit_cr_write(struct vcpu *v, const struct vmexit *e)
 {
-    struct emul_insn_regs regs;
-    unsigned int len = hvm_insn_len(v, EMUL_INSN_MOV_TO_CR, &regs);
+    struct emul_insn_regs regs = {.creg = e->info.cr.cr, .gpr = e->info.cr.gpr};
+    unsigned int len = e->insn_len;
     const uint64_t *gpr;
     uint64_t val;
     int rc = 0;
 
+    if (!len || e->info.cr.cr < 0)
+        len = hvm_insn_len(v, EMUL_INSN_MOV_TO_CR, &regs);
     if (!len) {
         if (!v->hvm->inject.valid)
             hvm_emulate(v); /* CLTS, LMSW */

@@ -1,0 +1,214 @@
+/* From VMX's exit reasons to the vendor-neutral ones (Intel SDM vol 3, 28.2 and appendix
+ * C). SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmx/vmcs.h"
+#include "cpu/x86.h"
+
+/* Those that need nothing but the reason; 0 (VMEXIT_EXCEPTION): not in the table. */
+static const uint8_t reasons[VMX_EXIT_REASONS] = {
+    [VMX_EXIT_EXTINT] = VMEXIT_EXTINT,
+    [VMX_EXIT_TRIPLE_FAULT] = VMEXIT_SHUTDOWN,
+    [VMX_EXIT_INIT] = VMEXIT_SMI_INIT,
+    [VMX_EXIT_SIPI] = VMEXIT_SMI_INIT,
+    [VMX_EXIT_INTR_WINDOW] = VMEXIT_INTR_WINDOW,
+    [VMX_EXIT_NMI_WINDOW] = VMEXIT_NMI_WINDOW,
+    [VMX_EXIT_TASK_SWITCH] = VMEXIT_TASK_SWITCH,
+    [VMX_EXIT_CPUID] = VMEXIT_CPUID,
+    [VMX_EXIT_GETSEC] = VMEXIT_VIRT_INSN,
+    [VMX_EXIT_HLT] = VMEXIT_HLT,
+    [VMX_EXIT_INVD] = VMEXIT_INVD,
+    [VMX_EXIT_INVLPG] = VMEXIT_INVLPG,
+    [VMX_EXIT_RDPMC] = VMEXIT_RDPMC,
+    [VMX_EXIT_RDTSC] = VMEXIT_RDTSC,
+    [VMX_EXIT_VMCALL] = VMEXIT_HYPERCALL,
+    [VMX_EXIT_VMCLEAR... VMX_EXIT_VMXON] = VMEXIT_VIRT_INSN,
+    [VMX_EXIT_DR] = VMEXIT_DR_ACCESS,
+    [VMX_EXIT_RDMSR] = VMEXIT_RDMSR,
+    [VMX_EXIT_WRMSR] = VMEXIT_WRMSR,
+    [VMX_EXIT_MWAIT] = VMEXIT_MWAIT,
+    [VMX_EXIT_MONITOR] = VMEXIT_MONITOR,
+    [VMX_EXIT_PAUSE] = VMEXIT_PAUSE,
+    [VMX_EXIT_TPR] = VMEXIT_NONE, /* the TPR is looked at on every exit */
+    [VMX_EXIT_GDTR_IDTR] = VMEXIT_DESC_TABLE,
+    [VMX_EXIT_LDTR_TR] = VMEXIT_DESC_TABLE,
+    [VMX_EXIT_INVEPT] = VMEXIT_VIRT_INSN,
+    [VMX_EXIT_INVVPID] = VMEXIT_VIRT_INSN,
+    [VMX_EXIT_RDTSCP] = VMEXIT_RDTSC,
+    [VMX_EXIT_PREEMPT_TIMER] = VMEXIT_PREEMPT_TIMER,
+    [VMX_EXIT_WBINVD] = VMEXIT_WBINVD,
+    [VMX_EXIT_XSETBV] = VMEXIT_XSETBV,
+};
+
+/* Reasons that an instruction caused, whose length the processor tells (28.2.5). */
+#define HAS_INSN_LEN                                                                     \
+    (BIT(VMX_EXIT_CPUID) | BIT(VMX_EXIT_GETSEC) | BIT(VMX_EXIT_HLT) |                    \
+     BIT(VMX_EXIT_INVD) | BIT(VMX_EXIT_INVLPG) | BIT(VMX_EXIT_RDPMC) |                   \
+     BIT(VMX_EXIT_RDTSC) | BIT(VMX_EXIT_VMCALL) | BIT(VMX_EXIT_CR) | BIT(VMX_EXIT_DR) |  \
+     BIT(VMX_EXIT_IO) | BIT(VMX_EXIT_RDMSR) | BIT(VMX_EXIT_WRMSR) |                      \
+     BIT(VMX_EXIT_MWAIT) | BIT(VMX_EXIT_MONITOR) | BIT(VMX_EXIT_RDTSCP) |                \
+     BIT(VMX_EXIT_WBINVD) | BIT(VMX_EXIT_XSETBV))
+
+/* Exit qualification of EPT violations (table 28-7). */
+#define EPTV_WRITE       BIT(1)
+#define EPTV_FETCH       BIT(2)
+#define EPTV_PRESENT     (BIT(3) | BIT(4) | BIT(5))
+#define EPTV_GVA_VALID   BIT(7)
+#define EPTV_FINAL       BIT(8)
+#define EPTV_NMI_UNBLOCK BIT(12)
+
+/* Of a debug exception (table 28-1): where DR6 has it. */
+#define DB_BITS 0x600full
+#define DR6_BD  BIT(13)
+#define DR7_GD  BIT(13)
+
+static void block_nmis_again(struct vmx_vcpu *s)
+{
+    s->interruptibility |= INTR_NMI;
+    vmwrite(GUEST_INTERRUPTIBILITY, s->interruptibility);
+}
+
+static void translate_npf(struct vcpu *v, uint32_t reason, struct vmexit *exit)
+{
+    uint64_t qual = reason == VMX_EXIT_EPT_VIOLATION ? vmread(EXIT_QUALIFICATION) : 0;
+
+    exit->reason = VMEXIT_NPF;
+    exit->info.npf.gpa = vmread(GUEST_PHYSICAL_ADDRESS);
+    exit->info.npf.present = qual & EPTV_PRESENT;
+    exit->info.npf.write = qual & EPTV_WRITE;
+    exit->info.npf.exec = qual & EPTV_FETCH;
+    exit->info.npf.gva_valid = qual & EPTV_GVA_VALID;
+    exit->info.npf.table_walk = (qual & EPTV_GVA_VALID) && !(qual & EPTV_FINAL);
+    if (exit->info.npf.gva_valid)
+        exit->info.npf.gva = vmread(GUEST_LINEAR_ADDRESS);
+    if ((qual & EPTV_NMI_UNBLOCK) && !v->hvm->inject.valid)
+        block_nmis_again(to_vmx(v));
+}
+
+/* Table 28-5. */
+static void translate_io(struct vcpu *v, struct vmexit *exit)
+{
+    uint64_t qual = vmread(EXIT_QUALIFICATION);
+
+    exit->reason = VMEXIT_IO;
+    exit->info.io.port = qual >> 16;
+    exit->info.io.bytes = (qual & 7) + 1;
+    exit->info.io.in = qual & BIT(3);
+    exit->info.io.string = qual & BIT(4);
+    exit->info.io.rep = qual & BIT(5);
+    exit->info.io.next_rip = v->hvm->regs.rip + exit->insn_len;
+}
+
+/* Table 28-3. CLTS and LMSW are for the emulator. */
+static void translate_cr(struct vmexit *exit)
+{
+    uint64_t qual = vmread(EXIT_QUALIFICATION);
+    unsigned int type = qual >> 4 & 3;
+
+    exit->reason = type == 1 ? VMEXIT_CR_READ : VMEXIT_CR_WRITE;
+    exit->info.cr.cr = type < 2 ? (int8_t)(qual & 15) : -1;
+    exit->info.cr.gpr = type < 2 ? (int8_t)(qual >> 8 & 15) : -1;
+}
+
+/* DR6 and DR7 are as before the exception: what the processor would have done to them
+ * on its way to the handler is left to us (28.2.1). */
+static void debug_exception(struct vcpu *v)
+{
+    uint64_t qual = vmread(EXIT_QUALIFICATION);
+
+    vmx_sync_dr(v);
+    v->hvm->dr6 = (v->hvm->dr6 & ~0xfull) | (qual & DB_BITS);
+    v->hvm->dr7 = vmread(GUEST_DR7);
+    if (qual & DR6_BD)
+        v->hvm->dr7 &= ~DR7_GD;
+    vmx_update_dr(v);
+}
+
+static void translate_exception(struct vcpu *v, struct vmexit *exit)
+{
+    uint32_t info = vmread(EXIT_INTR_INFO);
+    unsigned int type = info >> 8 & 7;
+    uint8_t vector = info;
+
+    if (type == HVM_EVENT_NMI) {
+        /* Taken from the processor with the exit; the handler's IRET unblocks the next.
+         */
+        exit->reason = VMEXIT_NMI;
+        __asm__ volatile("int $2" ::: "memory");
+        return;
+    }
+    if ((info & INTR_INFO_UNBLOCKED) && vector != X86_DF && !v->hvm->inject.valid)
+        block_nmis_again(to_vmx(v));
+    exit->reason = VMEXIT_EXCEPTION;
+    exit->info.exception.vector = vector;
+    exit->info.exception.has_error = info & INTR_INFO_ERROR;
+    exit->info.exception.error =
+        info & INTR_INFO_ERROR ? (uint32_t)vmread(EXIT_INTR_ERROR) : 0;
+    if (vector == X86_MC)
+        __asm__ volatile("int $18" ::: "memory");
+    else if (vector == X86_PF)
+        exit->info.exception.cr2 = vmread(EXIT_QUALIFICATION);
+    else if (vector == X86_DB)
+        debug_exception(v);
+    if (type == HVM_EVENT_PRIV_SW_EXC) {
+        /* ICEBP: a trap, RIP is still on it. */
+        v->hvm->inject = (struct hvm_event){.valid = true,
+                                            .vector = vector,
+                                            .type = type,
+                                            .insn_len = vmread(EXIT_INSN_LEN)};
+        exit->reason = VMEXIT_NONE;
+    }
+}
+
+void vmx_translate_exit(struct vcpu *v, uint32_t reason, struct vmexit *exit)
+{
+    unsigned int basic = reason & 0xffff;
+
+    exit->raw = reason;
+    exit->reason = VMEXIT_UNKNOWN;
+    exit->insn_len = 0;
+    if (basic >= VMX_EXIT_REASONS)
+        return;
+    if (HAS_INSN_LEN >> basic & 1)
+        exit->insn_len = vmread(EXIT_INSN_LEN);
+    switch (basic) {
+    case VMX_EXIT_EXCEPTION_NMI:
+        translate_exception(v, exit);
+        break;
+    case VMX_EXIT_EPT_VIOLATION:
+    case VMX_EXIT_EPT_MISCONFIG:
+        translate_npf(v, basic, exit);
+        break;
+    case VMX_EXIT_IO:
+        translate_io(v, exit);
+        break;
+    case VMX_EXIT_CR:
+        translate_cr(exit);
+        break;
+    default:
+        if (reasons[basic])
+            exit->reason = reasons[basic];
+    }
+}
+
+void vmx_requeue_event(struct vcpu *v)
+{
+    uint32_t info = vmread(IDT_VECTORING_INFO);
+    struct hvm_event *e = &v->hvm->inject;
+    uint8_t type = info >> 8 & 7;
+
+    if (!(info & INTR_INFO_VALID))
+        return;
+    /* INT n, INT3, INTO, ICEBP: RIP is still on the instruction, it runs again. */
+    if (type >= HVM_EVENT_SW_INT)
+        return;
+    if (type == HVM_EVENT_NMI) { /* it has not been delivered */
+        to_vmx(v)->interruptibility &= ~INTR_NMI;
+        vmwrite(GUEST_INTERRUPTIBILITY, to_vmx(v)->interruptibility);
+    }
+    e->valid = true;
+    e->vector = info;
+    e->type = type;
+    e->has_error = info & INTR_INFO_ERROR;
+    e->error = e->has_error ? (uint32_t)vmread(IDT_VECTORING_ERROR) : 0;
+    e->cr2 = v->hvm->cr2;
+    e->insn_len = 0;
+}

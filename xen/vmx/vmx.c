@@ -1,0 +1,483 @@
+/* Intel's VMX with extended page tables behind the vendor seam (Intel SDM vol 3, chapters
+ * 24 to 31). SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A VMCS is loaded while its vCPU runs, and active on no CPU otherwise: VMPTRLD at the
+ * switch to it, VMCLEAR at the switch away, so it may move freely and be looked at from
+ * any CPU (vmcs_open). Unrestricted guest takes real mode and unpaged protected mode.
+ *
+ * Left out: APIC register virtualization, virtual interrupt delivery and posted
+ * interrupts, page modification logging, XSAVES, TSC scaling, the preemption timer,
+ * nested virtualization.
+ */
+#include "vmx/vmcs.h"
+#include "cpu/x86.h"
+#include "mm/frame.h"
+#include "lib/errno.h"
+#include "lib/printk.h"
+#include "lib/string.h"
+
+#define IOPM_ORDER  1 /* bitmaps A and B */
+#define MSRPM_ORDER 0
+#define VAPIC_TPR   0x80
+
+/* Pause-loop exiting: PAUSEs closer than GAP ticks belong to one loop; it exits when it
+ * lasts longer than WINDOW ticks. */
+#define PLE_GAP_TICKS    128
+#define PLE_WINDOW_TICKS 4096
+
+/* #DF, #TS, #NP, #SS, #GP, #PF, #AC push an error code. */
+#define ERROR_CODE_VECTORS 0x27d00u
+
+/* ---- the current VMCS ---- */
+
+struct vmx_vcpu *vmcs_open(struct vmx_vcpu *s)
+{
+    struct vmx_cpu *c = vmx_this_cpu();
+    struct vmx_vcpu *before = c->loaded;
+
+    if (likely(before == s))
+        return s;
+    vmptrld(s->vmcs_maddr);
+    c->loaded = s;
+    return before;
+}
+
+void vmcs_close(struct vmx_vcpu *s, struct vmx_vcpu *before)
+{
+    if (likely(before == s))
+        return;
+    vmclear(s->vmcs_maddr);
+    s->launched = false;
+    vmx_this_cpu()->loaded = before;
+    if (before)
+        vmptrld(before->vmcs_maddr);
+}
+
+void vmx_set_proc_control(struct vmx_vcpu *s, uint32_t bit, bool on)
+{
+    uint32_t controls = on ? s->proc_controls | bit : s->proc_controls & ~bit;
+
+    if (controls == s->proc_controls)
+        return;
+    s->proc_controls = controls;
+    vmwrite(PROC_CONTROLS, controls);
+}
+
+/* ---- per domain ---- */
+
+/* Places in the MSR bitmap (25.6.9). */
+static void vmx_intercept_msr(struct domain *d, uint32_t msr, bool read, bool write)
+{
+    uint8_t *map = d->hvm->msrpm, bit;
+
+    if (msr - 0xc0000000 < 0x2000)
+        map += 0x400;
+    else if (msr >= 0x2000)
+        return;
+    msr &= 0x1fff;
+    bit = 1u << msr % 8;
+    map += msr / 8;
+    map[0] = read ? map[0] | bit : map[0] & ~bit;
+    map[0x800] = write ? map[0x800] | bit : map[0x800] & ~bit;
+}
+
+/* In the VMCS, or exchanged when vCPUs are: the guest's own. */
+static const uint32_t passed_msrs[] = {
+    MSR_STAR,    MSR_LSTAR,          MSR_CSTAR,       MSR_SFMASK,       MSR_FS_BASE,
+    MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
+};
+
+static int vmx_domain_init(struct domain *d)
+{
+    d->hvm->iopm = alloc_pages(IOPM_ORDER);
+    d->hvm->msrpm = alloc_pages(MSRPM_ORDER);
+    if (!d->hvm->iopm || !d->hvm->msrpm)
+        return -ENOMEM;
+    memset(d->hvm->iopm, 0xff, PAGE_SIZE << IOPM_ORDER);
+    memset(d->hvm->msrpm, 0xff, PAGE_SIZE << MSRPM_ORDER);
+    for (unsigned int i = 0; i < ARRAY_SIZE(passed_msrs); i++)
+        vmx_intercept_msr(d, passed_msrs[i], false, false);
+    return 0;
+}
+
+static void vmx_domain_destroy(struct domain *d)
+{
+    if (d->hvm->iopm)
+        free_pages(d->hvm->iopm, IOPM_ORDER);
+    if (d->hvm->msrpm)
+        free_pages(d->hvm->msrpm, MSRPM_ORDER);
+    d->hvm->iopm = d->hvm->msrpm = NULL;
+}
+
+/* ---- per vCPU ---- */
+
+static void init_controls(struct vcpu *v, struct vmx_vcpu *s)
+{
+    uint32_t proc2 = vmx_caps.proc2;
+
+    /* Dom0's cache flushes are for real devices; a guest's have no effect that it could
+     * tell from none. */
+    if (v->domain->is_privileged)
+        proc2 &= ~PROC2_WBINVD;
+    s->proc_controls = vmx_caps.proc;
+    s->entry_controls = vmx_caps.entry;
+    /* A guest can otherwise loop for ever in microcode with nested #DB or #AC. */
+    s->exceptions = BIT(X86_DB) | BIT(X86_AC) | BIT(X86_MC);
+    s->eptp = ept_pointer(v->domain->p2m.root_maddr);
+    vmwrite(PIN_CONTROLS, vmx_caps.pin);
+    vmwrite(PROC_CONTROLS, s->proc_controls);
+    vmwrite(PROC_CONTROLS2, proc2);
+    vmwrite(EXIT_CONTROLS, vmx_caps.exit);
+    vmwrite(ENTRY_CONTROLS, s->entry_controls);
+    vmwrite(EXCEPTION_BITMAP, s->exceptions);
+    vmwrite(PF_ERROR_MASK, 0);
+    vmwrite(PF_ERROR_MATCH, 0);
+    vmwrite(CR3_TARGET_COUNT, 0);
+    vmwrite(EXIT_MSR_STORE_COUNT, 0);
+    vmwrite(EXIT_MSR_LOAD_COUNT, 0);
+    vmwrite(ENTRY_MSR_LOAD_COUNT, 0);
+    vmwrite(ENTRY_INTR_INFO, 0);
+    vmwrite(IO_BITMAP_A, virt_to_maddr(v->domain->hvm->iopm));
+    vmwrite(IO_BITMAP_B, virt_to_maddr(v->domain->hvm->iopm) + PAGE_SIZE);
+    vmwrite(MSR_BITMAP, virt_to_maddr(v->domain->hvm->msrpm));
+    vmwrite(EPT_POINTER, s->eptp);
+    vmwrite(TSC_OFFSET, 0);
+    if (vmx_caps.proc & PROC_TPR_SHADOW) {
+        vmwrite(VIRTUAL_APIC_PAGE, virt_to_maddr(s->vapic));
+        vmwrite(TPR_THRESHOLD, 0);
+    }
+    if (proc2 & PROC2_PLE) {
+        vmwrite(PLE_GAP, PLE_GAP_TICKS);
+        vmwrite(PLE_WINDOW, PLE_WINDOW_TICKS);
+    }
+    vmwrite(VMCS_LINK_POINTER, ~0ull);
+    vmwrite(GUEST_ACTIVITY, 0);
+    vmwrite(GUEST_INTERRUPTIBILITY, 0);
+    vmwrite(GUEST_PENDING_DEBUG, 0);
+    vmwrite(GUEST_DEBUGCTL, 0);
+    vmwrite(GUEST_DR7, 0x400);
+    vmwrite(GUEST_RFLAGS, RFLAGS_MBS);
+    s->rip = s->rsp = s->rflags = ~0ull; /* written at the first entry */
+}
+
+/* What is the same on every CPU. */
+static void init_host(void)
+{
+    vmwrite(HOST_CS_SELECTOR, SEL_CODE64);
+    vmwrite(HOST_SS_SELECTOR, SEL_DATA);
+    vmwrite(HOST_DS_SELECTOR, SEL_DATA);
+    vmwrite(HOST_ES_SELECTOR, SEL_DATA);
+    vmwrite(HOST_FS_SELECTOR, 0);
+    vmwrite(HOST_GS_SELECTOR, 0);
+    vmwrite(HOST_TR_SELECTOR, SEL_TSS);
+    vmwrite(HOST_FS_BASE, 0);
+    vmwrite(HOST_SYSENTER_CS, 0);
+    vmwrite(HOST_SYSENTER_ESP, 0);
+    vmwrite(HOST_SYSENTER_EIP, 0);
+    vmwrite(HOST_CR0, read_cr0());
+    vmwrite(HOST_CR3, read_cr3());
+    vmwrite(HOST_CR4, read_cr4());
+    vmwrite(HOST_EFER, rdmsr(MSR_EFER));
+    vmwrite(HOST_PAT, rdmsr(MSR_PAT));
+    vmwrite(HOST_RIP, (uintptr_t)vmx_exit_point);
+}
+
+/* What the processor finds again after an exit is that of the CPU it is on. */
+static void load_host_of_cpu(void)
+{
+    struct __packed {
+        uint16_t limit;
+        uint64_t base;
+    } gdtr, idtr;
+    const uint64_t *tss;
+
+    __asm__ volatile("sgdt %0\n\tsidt %1" : "=m"(gdtr), "=m"(idtr));
+    tss = (const uint64_t *)(gdtr.base + SEL_TSS);
+    vmwrite(HOST_GDTR_BASE, gdtr.base);
+    vmwrite(HOST_IDTR_BASE, idtr.base);
+    vmwrite(HOST_TR_BASE,
+            (tss[0] >> 16 & 0xffffff) | (tss[0] >> 56 & 0xff) << 24 | tss[1] << 32);
+    vmwrite(HOST_GS_BASE, (uintptr_t)this_cpu());
+}
+
+static int vmx_vcpu_init(struct vcpu *v)
+{
+    struct vmx_vcpu *s = zalloc(sizeof(*s)), *before;
+
+    if (!s)
+        return -ENOMEM;
+    v->hvm->vendor = s;
+    s->vmcs = alloc_pages(0);
+    s->vapic = alloc_pages(0);
+    if (!s->vmcs || !s->vapic)
+        return -ENOMEM; /* the caller destroys */
+    s->vmcs_maddr = virt_to_maddr(s->vmcs);
+    s->last_cpu = ~0u;
+    *(uint32_t *)s->vmcs = vmx_caps.revision;
+    vmclear(s->vmcs_maddr);
+    before = vmcs_open(s);
+    init_controls(v, s);
+    init_host();
+    vmcs_close(s, before);
+    return 0;
+}
+
+static void vmx_vcpu_destroy(struct vcpu *v)
+{
+    struct vmx_vcpu *s = to_vmx(v);
+
+    if (!s)
+        return;
+    if (s->vmcs)
+        free_pages(s->vmcs, 0);
+    if (s->vapic)
+        free_pages(s->vapic, 0);
+    zfree(s);
+    v->hvm->vendor = NULL;
+}
+
+static void vmx_request_intr_window(struct vcpu *v, bool on)
+{
+    vmx_set_proc_control(to_vmx(v), PROC_INTR_WINDOW, on);
+}
+
+static void vmx_request_nmi_window(struct vcpu *v)
+{
+    vmx_set_proc_control(to_vmx(v), PROC_NMI_WINDOW, true);
+}
+
+static void vmx_watch_tpr(struct vcpu *v, bool on)
+{
+    to_vmx(v)->watch_tpr = on;
+}
+
+static void vmx_set_exception_intercept(struct vcpu *v, unsigned int vector, bool on)
+{
+    struct vmx_vcpu *s = to_vmx(v), *before = vmcs_open(s);
+
+    s->exceptions = on ? s->exceptions | BIT(vector) : s->exceptions & ~BIT(vector);
+    vmwrite(EXCEPTION_BITMAP, s->exceptions);
+    vmcs_close(s, before);
+}
+
+static void vmx_invlpg(struct vcpu *v, uint64_t gva)
+{
+    uint64_t canonical = (uint64_t)((int64_t)(gva << 16) >> 16);
+
+    if ((vmx_caps.proc2 & PROC2_VPID) && (vmx_caps.ept_vpid & CAP_INVVPID_ADDRESS) &&
+        canonical == gva)
+        vpid_invalidate_address(vmread(VPID), gva);
+    else
+        v->hvm->flush_tlb = true;
+}
+
+/* ---- running ---- */
+
+/* Linear addresses are cached under the VPID: a new one is as good as a flush. Without
+ * VPIDs every entry flushes them. Guest-physical ones are cached under the EPT pointer:
+ * they go when the p2m has changed, and when the vCPU comes from another CPU, for this
+ * one may have missed changes meanwhile. */
+static void flush_tlb(struct vcpu *v, struct vmx_vcpu *s, struct vmx_cpu *c)
+{
+    unsigned int cpu = this_cpu()->id;
+    bool moved = s->last_cpu != cpu;
+
+    if (moved || s->ept_flush_gen != v->hvm->flush_gen_seen) {
+        s->ept_flush_gen = v->hvm->flush_gen_seen;
+        ept_invalidate(s->eptp);
+    }
+    if (!moved && !v->hvm->flush_tlb && s->vpid_generation == c->vpid_generation)
+        return;
+    s->last_cpu = cpu;
+    v->hvm->flush_tlb = false;
+    if (!(vmx_caps.proc2 & PROC2_VPID))
+        return;
+    if (c->next_vpid > 0xffff) {
+        c->vpid_generation++;
+        c->next_vpid = 1;
+        vpid_invalidate_all();
+    }
+    vmwrite(VPID, c->next_vpid++);
+    s->vpid_generation = c->vpid_generation;
+}
+
+/* What the checks of 27.2.1.3 ask of the fields. */
+static void inject_event(struct vcpu *v, struct vmx_vcpu *s)
+{
+    struct hvm_event *e = &v->hvm->inject;
+    uint32_t info = INTR_INFO_VALID | (uint32_t)e->type << 8 | e->vector;
+
+    if (likely(!e->valid))
+        return; /* the field's valid bit is cleared by each exit */
+    e->valid = false;
+    if (e->type == HVM_EVENT_EXCEPTION) {
+        if (e->vector == X86_PF)
+            v->hvm->cr2 = e->cr2;
+        if ((ERROR_CODE_VECTORS >> (e->vector & 31) & 1) && (v->hvm->cr0 & CR0_PE)) {
+            info |= INTR_INFO_ERROR;
+            vmwrite(ENTRY_INTR_ERROR, e->has_error ? e->error : 0);
+        }
+    } else if (e->type >= HVM_EVENT_SW_INT) {
+        unsigned int len = e->insn_len;
+
+        if (!len && !(vmx_caps.misc & MISC_INSN_LEN_0_ALLOWED)) {
+            len = 1; /* what is pushed is the sum */
+            v->hvm->regs.rip--;
+        }
+        vmwrite(ENTRY_INSN_LEN, len);
+    } else if (s->interruptibility & (INTR_STI | INTR_MOVSS)) {
+        vmx_set_shadow(v, vmx_get_shadow(v) & HVM_SHADOW_NMI);
+    }
+    vmwrite(ENTRY_INTR_INFO, info);
+    if (e->type == HVM_EVENT_NMI)
+        s->interruptibility |= INTR_NMI; /* as the entry leaves it */
+}
+
+/* RFLAGS bits that are not fixed. */
+#define RFLAGS_WRITABLE 0x3f7fd5ull
+
+static void write_registers(struct hvm_vcpu *h, struct vmx_vcpu *s)
+{
+    uint64_t rflags = (h->regs.rflags & RFLAGS_WRITABLE) | RFLAGS_MBS;
+
+    if (h->regs.rip != s->rip)
+        vmwrite(GUEST_RIP, h->regs.rip);
+    if (h->regs.rsp != s->rsp)
+        vmwrite(GUEST_RSP, h->regs.rsp);
+    if (rflags != s->rflags)
+        vmwrite(GUEST_RFLAGS, rflags);
+    if ((s->interruptibility & INTR_STI) && !(rflags & RFLAGS_IF)) {
+        s->interruptibility &= ~INTR_STI;
+        vmwrite(GUEST_INTERRUPTIBILITY, s->interruptibility);
+    }
+    if (read_cr2() != h->cr2)
+        write_cr2(h->cr2);
+    if (vmx_caps.proc & PROC_TPR_SHADOW) {
+        uint32_t threshold = s->watch_tpr ? h->cr8 : 0;
+
+        s->vapic[VAPIC_TPR] = h->cr8 << 4;
+        if (threshold != s->tpr_threshold) {
+            s->tpr_threshold = threshold;
+            vmwrite(TPR_THRESHOLD, threshold);
+        }
+    }
+}
+
+static void read_registers(struct hvm_vcpu *h, struct vmx_vcpu *s)
+{
+    h->regs.rip = s->rip = vmread(GUEST_RIP);
+    h->regs.rsp = s->rsp = vmread(GUEST_RSP);
+    h->regs.rflags = s->rflags = vmread(GUEST_RFLAGS);
+    s->interruptibility = vmread(GUEST_INTERRUPTIBILITY);
+    h->cr0 = (h->cr0 & ~s->cr0_owned) | (vmread(GUEST_CR0) & s->cr0_owned);
+    h->cr2 = read_cr2();
+    h->cr3 = vmread(GUEST_CR3);
+    h->cr4 = (h->cr4 & ~s->cr4_owned) | (vmread(GUEST_CR4) & s->cr4_owned);
+    if (vmx_caps.proc & PROC_TPR_SHADOW)
+        h->cr8 = s->vapic[VAPIC_TPR] >> 4;
+    h->insn_bytes_len = 0;
+}
+
+static void refused(struct vcpu *v, uint32_t raw, struct vmexit *exit)
+{
+    printk("d%uv%u: VM entry failed\n", v->domain->id, v->id);
+    vmx_explain_failure(v, raw);
+    exit->reason = VMEXIT_INVALID_STATE;
+    exit->raw = raw;
+    exit->insn_len = 0;
+}
+
+static void vmx_run(struct vcpu *v, struct vmexit *exit)
+{
+    struct hvm_vcpu *h = v->hvm;
+    struct vmx_vcpu *s = to_vmx(v);
+    uint32_t reason;
+
+    flush_tlb(v, s, vmx_this_cpu());
+    inject_event(v, s);
+    write_registers(h, s);
+    if (unlikely(vmx_enter(&h->regs, s->launched, &s->host_rsp))) {
+        refused(v, 0, exit);
+        return;
+    }
+    s->launched = true;
+    reason = vmread(EXIT_REASON);
+    if (unlikely(reason & EXIT_REASON_ENTRY_FAILED)) {
+        refused(v, reason, exit);
+        return;
+    }
+    read_registers(h, s);
+    vmx_requeue_event(v);
+    vmx_translate_exit(v, reason, exit);
+    if (exit->reason == VMEXIT_DR_ACCESS && !s->dr_loaded) {
+        /* Ours: load them and run the instruction again. */
+        vmx_update_dr(v);
+        exit->reason = VMEXIT_NONE;
+    } else if (exit->reason == VMEXIT_NMI_WINDOW) {
+        vmx_set_proc_control(s, PROC_NMI_WINDOW, false);
+    } else if (exit->reason == VMEXIT_INTR_WINDOW) {
+        vmx_set_proc_control(s, PROC_INTR_WINDOW, false);
+    }
+}
+
+static void vmx_ctxt_switch_from(struct vcpu *v)
+{
+    struct vmx_vcpu *s = to_vmx(v);
+
+    vmx_save_registers(v);
+    vmclear(s->vmcs_maddr);
+    s->launched = false;
+    vmx_this_cpu()->loaded = NULL;
+}
+
+static void vmx_ctxt_switch_to(struct vcpu *v)
+{
+    struct vmx_vcpu *s = to_vmx(v);
+
+    vmptrld(s->vmcs_maddr);
+    vmx_this_cpu()->loaded = s;
+    if (s->last_cpu != this_cpu()->id)
+        load_host_of_cpu();
+    vmx_load_registers(v);
+}
+
+static bool vmx_probe(void)
+{
+    return cpuid_get(1, CPUID_ECX) & BIT(5);
+}
+
+static const struct hvm_ops vmx_ops = {
+    .name = "VMX",
+    .hypercall_insn = {0x0f, 0x01, 0xc1}, /* VMCALL */
+    .probe = vmx_probe,
+    .cpu_up = vmx_cpu_up,
+    .cpu_down = vmx_cpu_down,
+    .domain_init = vmx_domain_init,
+    .domain_destroy = vmx_domain_destroy,
+    .vcpu_init = vmx_vcpu_init,
+    .vcpu_destroy = vmx_vcpu_destroy,
+    .run = vmx_run,
+    .ctxt_switch_from = vmx_ctxt_switch_from,
+    .ctxt_switch_to = vmx_ctxt_switch_to,
+    .get_segment = vmx_get_segment,
+    .set_segment = vmx_set_segment,
+    .update_cr = vmx_update_cr,
+    .update_efer = vmx_update_efer,
+    .update_pat = vmx_update_pat,
+    .update_dr = vmx_update_dr,
+    .sync_dr = vmx_sync_dr,
+    .update_tsc_offset = vmx_update_tsc_offset,
+    .get_msrs = vmx_get_msrs,
+    .set_msrs = vmx_set_msrs,
+    .get_cpl = vmx_get_cpl,
+    .get_shadow = vmx_get_shadow,
+    .set_shadow = vmx_set_shadow,
+    .request_intr_window = vmx_request_intr_window,
+    .request_nmi_window = vmx_request_nmi_window,
+    .watch_tpr = vmx_watch_tpr,
+    .intercept_msr = vmx_intercept_msr,
+    .set_exception_intercept = vmx_set_exception_intercept,
+    .invlpg = vmx_invlpg,
+    .dump = vmx_dump,
+};
+HVM_BACKEND(vmx_ops);
