@@ -14,6 +14,8 @@
 #include "lib/string.h"
 #include <xen/domctl.h>
 
+#define MEMPOOL_DEFAULT MB(1) /* what stock Xen gives each domain */
+
 static bool runs_64bit_code(struct vcpu *v)
 {
     struct emul_seg cs;
@@ -208,6 +210,7 @@ struct abi_domain *abi_of(struct domain *d)
     if (!a)
         return NULL;
     a->shutdown_code = -1;
+    a->paging_mempool = MEMPOOL_DEFAULT;
     if (__atomic_compare_exchange_n(&d->abi, &expected, a, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE))
         return a;

@@ -23,8 +23,6 @@ static long readconsole(struct xen_sysctl_readconsole *r)
     uint32_t done = 0, index = r->incremental ? r->index : 0, drop = 0;
     char buf[CHUNK];
 
-    if (r->pad0 || r->pad1)
-        return -EINVAL;
     while (done < r->count) {
         size_t n =
             console_ring_read(buf, min(r->count - done, (uint32_t)CHUNK), false, &index);
