@@ -307,6 +307,9 @@ static void write_fcr(struct serial *s, uint8_t value)
         fifo_clear(&s->tx);
         transmit(s);
     }
+    /* An emptied transmitter asks for more, even if nothing was in it. */
+    if (switched || value & FCR_CLEAR_TX)
+        s->thr_pending = true;
     update_irq(s);
     if (s->chr)
         char_accept_input(s->chr);

@@ -277,10 +277,14 @@ static void mono_status_write(void *opaque, uint64_t offset, unsigned size,
         vga_port_write(opaque, PORT_STATUS_1, (uint8_t)value);
 }
 
-const struct io_ops vga_color_crtc_io = {color_crtc_read, color_crtc_write, 1, 0};
-const struct io_ops vga_color_status_io = {color_status_read, color_status_write, 1, 0};
-const struct io_ops vga_mono_crtc_io = {mono_crtc_read, mono_crtc_write, 1, 0};
-const struct io_ops vga_mono_status_io = {mono_status_read, mono_status_write, 1, 0};
+const struct io_ops vga_color_crtc_io = {
+    .read = color_crtc_read, .write = color_crtc_write, .max_size = 1};
+const struct io_ops vga_color_status_io = {
+    .read = color_status_read, .write = color_status_write, .max_size = 1};
+const struct io_ops vga_mono_crtc_io = {
+    .read = mono_crtc_read, .write = mono_crtc_write, .max_size = 1};
+const struct io_ops vga_mono_status_io = {
+    .read = mono_status_read, .write = mono_status_write, .max_size = 1};
 
 void vga_registers_reset(struct vga *v)
 {

@@ -59,7 +59,7 @@ enum {
     OUT_A20 = 0x02,
     OUT_KEYBOARD_IRQ = 0x10,
     OUT_MOUSE_IRQ = 0x20,
-    OUT_ALWAYS = 0xc0, /* clock and data lines at rest */
+    OUT_ALWAYS = 0xcc, /* clock and data lines at rest */
 };
 
 enum source { FROM_NOBODY, FROM_CONTROLLER, FROM_KEYBOARD, FROM_MOUSE };

@@ -24,7 +24,9 @@ enum {
     INDEX_MASK = 0xffff,
     VET_DEFAULT = 0x8100,
     PBA_DEFAULT = 0x00100030,
-    STATUS_FIXED = STATUS_FULL_DUPLEX | STATUS_SPEED_1000,
+    CTRL_DEFAULT =
+        0x00140241, /* 1000 Mbit/s, full duplex, link up; pins as on the board */
+    STATUS_FIXED = (int)0x80080700 | STATUS_FULL_DUPLEX | STATUS_SPEED_1000,
 };
 
 /* ---- interrupts ---------------------------------------------------------------------
@@ -74,7 +76,7 @@ void e1000_set_link(struct e1000 *e, bool up)
 {
     uint32_t old = e1000_get(e, STATUS);
 
-    *e1000_reg(e, STATUS) = STATUS_FIXED | (up ? STATUS_LINK_UP : 0u);
+    *e1000_reg(e, STATUS) = (uint32_t)STATUS_FIXED | (up ? STATUS_LINK_UP : 0u);
     e1000_phy_link(e, up);
     if (old != e1000_get(e, STATUS))
         e1000_interrupt(e, INT_LSC);
@@ -142,9 +144,9 @@ static void load_address(struct e1000 *e)
 static void reset_registers(struct e1000 *e)
 {
     memset(e->reg, 0, sizeof(e->reg));
-    *e1000_reg(e, CTRL) = STATUS_FULL_DUPLEX | 2u << 8; /* full duplex, 1000 Mbit/s */
+    *e1000_reg(e, CTRL) = CTRL_DEFAULT;
     *e1000_reg(e, STATUS) =
-        STATUS_FIXED | (e->net && net_link_up(e->net) ? STATUS_LINK_UP : 0u);
+        (uint32_t)STATUS_FIXED | (e->net && net_link_up(e->net) ? STATUS_LINK_UP : 0u);
     *e1000_reg(e, VET) = VET_DEFAULT;
     *e1000_reg(e, PBA) = PBA_DEFAULT;
     *e1000_reg(e, LEDCTL) = 0x07061302;

@@ -11,7 +11,7 @@
 #include "virtqueue.h"
 
 #define VIRTIO_NO_VECTOR    0xffff
-#define VIRTIO_CONFIG_BYTES 64
+#define VIRTIO_CONFIG_BYTES 136
 
 /* Feature bits that belong to rings and transport. */
 enum {
@@ -30,7 +30,7 @@ enum {
     VIRTIO_STATUS_FAILED = 0x80,
 };
 
-enum virtio_type { VIRTIO_NET = 1, VIRTIO_BLOCK = 2 };
+enum virtio_type { VIRTIO_NET = 1, VIRTIO_BLOCK = 2, VIRTIO_INPUT = 18 };
 
 struct virtio_ops {
     enum virtio_type type;

@@ -96,11 +96,11 @@ static void test_a20_and_reset(void **state)
 
     out8(b, COMMAND, 0xdd);
     out8(b, COMMAND, 0xd0);
-    assert_string_equal(drain(b), "c1");
+    assert_string_equal(drain(b), "cd");
     out8(b, COMMAND, 0xd1);
     out8(b, DATA, 0xdf);
     out8(b, COMMAND, 0xd0);
-    assert_string_equal(drain(b), "c3");
+    assert_string_equal(drain(b), "cf");
     turn(b);
     assert_int_equal(b->resets, 0);
     out8(b, COMMAND, 0xfe);
