@@ -503,7 +503,7 @@ static int add_all_devices(struct machine *m, const struct config *c, struct pen
             err = add_user_device(m, c->devices.text[i], error);
     }
     if (!err && c->usb_tablet)
-        err = add_user_device(m, "vmmouse", error);
+        err = add_user_device(m, "virtio-tablet-pci", error);
     return err;
 }
 
