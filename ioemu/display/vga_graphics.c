@@ -8,6 +8,8 @@
 
 #include "vga.h"
 
+#define DIRTY_WORD_BYTES (64 * VGA_PAGE)
+
 /* ---- one line -----------------------------------------------------------------------
  */
 
@@ -149,11 +151,22 @@ static bool span_dirty(const struct vga *v, uint32_t at, uint32_t bytes)
 /* Move what was written by anybody since the last picture to dirty_now. */
 static void collect_dirty(struct vga *v)
 {
-    size_t words = (v->memory.size / VGA_PAGE + 63) / 64;
+    const struct vga_frame *f = &v->frame;
+    size_t words = v->memory.size / VGA_PAGE / 64;
+    uint64_t first = 0, last = VGA_LEGACY_BYTES;
 
+    /* Finding out costs by the page: ask for what is displayed only. */
+    if (f->wrap >= VGA_LEGACY_BYTES) {
+        first = f->start & ~(uint64_t)(DIRTY_WORD_BYTES - 1);
+        last = f->start + (uint64_t)f->height * f->line_bytes + DIRTY_WORD_BYTES - 1;
+        last &= ~(uint64_t)(DIRTY_WORD_BYTES - 1);
+        last = last < v->memory.size ? last : v->memory.size;
+    }
     if (!v->memory.track)
         ram_window_track(&v->memory, true);
-    if (ram_window_dirty(&v->memory, 0, v->memory.size, v->dirty_now))
+    memset(v->dirty_now, 0, words * sizeof(uint64_t));
+    if (ram_window_dirty(&v->memory, first, last - first,
+                         v->dirty_now + first / DIRTY_WORD_BYTES))
         memset(v->dirty_now, 0xff, words * sizeof(uint64_t));
     for (size_t i = 0; i < words; i++) {
         v->dirty_now[i] |= v->dirty[i];
