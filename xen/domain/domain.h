@@ -48,10 +48,11 @@ struct vcpu {
 
     /* Scheduling; guarded by the lock of the run queue (domain/sched.c). */
     enum vcpu_state state;
-    bool running;        /* on a CPU now */
-    bool wakeup_pending; /* vcpu_wake() came while it was not yet blocked */
-    unsigned int cpu;    /* where it runs, or ran last */
-    int pause_count;     /* > 0: not scheduled */
+    bool running;         /* on a CPU now */
+    bool wakeup_pending;  /* vcpu_wake() came while it was not yet blocked */
+    bool waits_for_woken; /* wakes whom it will block for: they may share its CPU */
+    unsigned int cpu;     /* where it runs, or ran last */
+    int pause_count;      /* > 0: not scheduled */
     uint64_t hard_affinity, soft_affinity; /* bit = cpu */
     struct list run_entry;
     uint64_t vruntime; /* ns of weighted run time */

@@ -122,6 +122,9 @@ static unsigned int choose_cpu(const struct vcpu *v)
 {
     uint64_t idle = READ_ONCE(idle_mask) & v->hard_affinity;
 
+    /* This CPU is about to be free: no other one has to be woken for it. */
+    if (current->waits_for_woken && (v->hard_affinity >> this_cpu()->id & 1))
+        return this_cpu()->id;
     if (idle >> v->cpu & 1)
         return v->cpu;
     if (idle & v->soft_affinity)

@@ -161,7 +161,9 @@ static int send(struct vcpu *v, struct ioreq_server *s, const ioreq_t *req,
     WRITE_ONCE(v->in_ioreq, true);
     __atomic_thread_fence(__ATOMIC_RELEASE);
     slot->state = STATE_IOREQ_READY;
+    v->waits_for_woken = true;
     evtchn_notify_xen(v->domain, s->ports[v->id]);
+    v->waits_for_woken = false;
 
     while (slot->state != STATE_IORESP_READY) {
         if (domain_is_dying(v->domain)) {
