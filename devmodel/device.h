@@ -73,12 +73,12 @@ enum device_bus {
  */
 enum option_type {
     OPTION_STRING, /* const char *, NULL when not given */
-    OPTION_LIST,   /* const char *: all values when it is given several times, one a line */
-    OPTION_BOOL,   /* bool: on/off, yes/no, true/false */
-    OPTION_U32,    /* uint32_t, decimal or 0x */
-    OPTION_U64,    /* uint64_t */
-    OPTION_SIZE,   /* uint64_t bytes, suffixes K M G T */
-    OPTION_MAC,    /* uint8_t[6]; all zero when not given */
+    OPTION_LIST, /* const char *: all values when it is given several times, one a line */
+    OPTION_BOOL, /* bool: on/off, yes/no, true/false */
+    OPTION_U32,  /* uint32_t, decimal or 0x */
+    OPTION_U64,  /* uint64_t */
+    OPTION_SIZE, /* uint64_t bytes, suffixes K M G T */
+    OPTION_MAC,  /* uint8_t[6]; all zero when not given */
     OPTION_BLOCK,  /* struct block_backend *, by drive id */
     OPTION_CHAR,   /* struct char_backend *, by chardev id */
     OPTION_NET,    /* struct net_backend *, by netdev id */
@@ -228,6 +228,14 @@ struct io_ops {
     /* Narrower reads are cut out of an aligned read of min_size; writes come as they are.
      */
     unsigned min_size;
+    /*
+     * Optional, for string instructions on a port: move up to `count` elements of `size`
+     * bytes at once; returns how many were moved, the rest comes one by one.
+     */
+    unsigned (*read_string)(void *opaque, uint64_t offset, unsigned size, void *buffer,
+                            unsigned count);
+    unsigned (*write_string)(void *opaque, uint64_t offset, unsigned size,
+                             const void *buffer, unsigned count);
 };
 
 /* Embedded in the device.  Regions of one space must not overlap: the later one loses. */

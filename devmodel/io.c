@@ -195,3 +195,56 @@ void io_write(struct machine *m, enum io_space space, uint64_t address, unsigned
         done += part;
     }
 }
+
+/* The region, if the whole element lies in it. */
+static struct io_region *string_region(struct machine *m, uint64_t port, unsigned size)
+{
+    struct io_region *r = io_find(m, IO_PORT, port);
+
+    return r && port - r->base + size <= r->size ? r : NULL;
+}
+
+void io_read_string(struct machine *m, uint64_t port, unsigned size, void *buffer,
+                    unsigned count)
+{
+    uint8_t *at = buffer;
+
+    while (count) {
+        struct io_region *r = string_region(m, port, size);
+        unsigned moved = 0;
+        if (r && r->ops->read_string) {
+            moved = r->ops->read_string(r->opaque, port - r->base, size, at, count);
+            r->accesses++;
+        }
+        if (!moved) {
+            uint64_t value = io_read(m, IO_PORT, port, size);
+            memcpy(at, &value, size);
+            moved = 1;
+        }
+        at += (size_t)moved * size;
+        count -= moved;
+    }
+}
+
+void io_write_string(struct machine *m, uint64_t port, unsigned size, const void *buffer,
+                     unsigned count)
+{
+    const uint8_t *at = buffer;
+
+    while (count) {
+        struct io_region *r = string_region(m, port, size);
+        unsigned moved = 0;
+        if (r && r->ops->write_string) {
+            moved = r->ops->write_string(r->opaque, port - r->base, size, at, count);
+            r->accesses++;
+        }
+        if (!moved) {
+            uint64_t value = 0;
+            memcpy(&value, at, size);
+            io_write(m, IO_PORT, port, size, value);
+            moved = 1;
+        }
+        at += (size_t)moved * size;
+        count -= moved;
+    }
+}

@@ -137,8 +137,12 @@ void machine_reset(struct machine *m)
 
 int machine_run(struct machine *m)
 {
-    while (!m->quit)
-        uv_run(&m->loop, UV_RUN_ONCE);
+    while (!m->quit) {
+        if (m->front->turn)
+            m->front->turn(m);
+        else
+            uv_run(&m->loop, UV_RUN_ONCE);
+    }
     return m->exit_status;
 }
 

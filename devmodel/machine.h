@@ -42,6 +42,7 @@ struct front_ops {
                     bool write_ram);
     int64_t (*clock)(struct machine *m);
     void (*deadline)(struct machine *m, int64_t ns); /* earliest timer; INT64_MAX: none */
+    void (*turn)(struct machine *m);   /* optional: one turn of the main loop */
     void (*pause)(struct machine *m);  /* optional: stop the guest and the devices */
     void (*resume)(struct machine *m); /* optional */
     void (*reset)(struct machine *m, const char *why);
@@ -123,6 +124,8 @@ struct machine {
     const char *reset_why, *shutdown_why;
     struct deferred request;
     uint64_t unclaimed; /* accesses that hit no region */
+    uint64_t requests;  /* from the hypervisor */
+    uint64_t mappings;  /* chunks of guest memory mapped so far */
 };
 
 /* machine.c */
@@ -155,6 +158,11 @@ void device_list(void (*each)(const struct device_ops *ops, void *opaque), void 
 uint64_t io_read(struct machine *m, enum io_space space, uint64_t address, unsigned size);
 void io_write(struct machine *m, enum io_space space, uint64_t address, unsigned size,
               uint64_t value);
+/* String instructions on one port: `count` elements of `size` bytes. */
+void io_read_string(struct machine *m, uint64_t port, unsigned size, void *buffer,
+                    unsigned count);
+void io_write_string(struct machine *m, uint64_t port, unsigned size, const void *buffer,
+                     unsigned count);
 /* The region that holds the address, and how far away the next one starts. */
 struct io_region *io_find(struct machine *m, enum io_space space, uint64_t address);
 

@@ -23,7 +23,7 @@ DM_XEN_OBJ := $(DM_XEN_SRC:%.c=$(B)/dm/%.o)
 $(B)/firmware/dsdt.hex: firmware/dsdt.asl
 	@mkdir -p $(@D)
 	cpp -P -undef $< > $(@D)/dsdt.i.asl
-	iasl -tc -p $(@D)/dsdt $(@D)/dsdt.i.asl > $(@D)/iasl.log 2>&1 || \
+	iasl -oE -tc -p $(@D)/dsdt $(@D)/dsdt.i.asl > $(@D)/iasl.log 2>&1 || \
 	        { cat $(@D)/iasl.log; exit 1; }
 
 $(B)/dm/%.o: %.c $(B)/firmware/dsdt.hex | deps

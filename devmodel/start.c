@@ -14,7 +14,7 @@
 
 #include "control.h"
 
-static uv_signal_t stop_signals[3];
+static uv_signal_t stop_signals[3], counter_signal;
 
 static void stopped(uv_signal_t *handle, int number)
 {
@@ -25,11 +25,38 @@ static void stopped(uv_signal_t *handle, int number)
     machine_quit(m, 0);
 }
 
+/* SIGUSR1: which registers the guest uses, and how often. */
+static void show_counters(uv_signal_t *handle, int number)
+{
+    static const char *const space[] = {"port", "memory"};
+    const struct machine *m = handle->data;
+
+    for (unsigned s = 0; s < ARRAY_LEN(m->io); s++) {
+        for (unsigned i = 0; i < m->io[s].count; i++) {
+            const struct io_region *r = m->io[s].region[i];
+            dev_log(NULL, LOG_INFO, "%s %#llx %s of %s: %llu accesses", space[s],
+                    (unsigned long long)r->base, r->name, r->dev->id,
+                    (unsigned long long)r->accesses);
+        }
+    }
+    for (const struct block_backend *b = m->blocks; b; b = b->next)
+        dev_log(NULL, LOG_INFO, "drive %s: %llu reads, %llu KiB; %llu writes, %llu KiB",
+                b->id, (unsigned long long)b->reads,
+                (unsigned long long)b->bytes_read >> 10, (unsigned long long)b->writes,
+                (unsigned long long)b->bytes_written >> 10);
+    dev_log(NULL, LOG_INFO, "%llu requests, %llu accesses hit nothing, %llu mappings",
+            (unsigned long long)m->requests, (unsigned long long)m->unclaimed,
+            (unsigned long long)m->mappings);
+}
+
 static void watch_signals(struct machine *m)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
     signal(SIGPIPE, SIG_IGN);
+    uv_signal_init(&m->loop, &counter_signal);
+    counter_signal.data = m;
+    uv_signal_start(&counter_signal, show_counters, SIGUSR1);
     for (unsigned i = 0; i < ARRAY_LEN(numbers); i++) {
         uv_signal_init(&m->loop, &stop_signals[i]);
         stop_signals[i].data = m;

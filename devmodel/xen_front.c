@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -45,9 +46,8 @@ static void serve(struct xen_front *x, unsigned vcpu)
     xenevtchn_notify(x->evtchn, x->port[vcpu]);
 }
 
-static void events(uv_poll_t *poll, int status, int flags)
+static void events(struct xen_front *x)
 {
-    struct xen_front *x = poll->data;
     evtchn_port_t port[EVENTS_AT_ONCE];
     ssize_t n = read(xenevtchn_fd(x->evtchn), port, sizeof(port));
 
@@ -219,15 +219,55 @@ static void front_deadline(struct machine *m, int64_t ns)
     timerfd_settime(x->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-static void timer_fired(uv_poll_t *poll, int status, int flags)
+static void timer_fired(struct xen_front *x)
 {
-    struct xen_front *x = poll->data;
     uint64_t times;
 
     if (read(x->timer_fd, &times, sizeof(times)) < 0)
         return;
     x->timer_armed = INT64_MAX;
     timers_run(x->machine, front_clock(x->machine));
+}
+
+/* libuv's clock, without a system call. */
+static uint64_t coarse_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/*
+ * One turn of the main loop.  A guest's request is what matters: it costs one poll, and
+ * libuv (with its own poll and clock) only runs when one of its descriptors or timers is
+ * due.
+ */
+static void front_turn(struct machine *m)
+{
+    struct xen_front *x = m->front_data;
+    struct pollfd fd[] = {
+        {.fd = xenevtchn_fd(x->evtchn), .events = POLLIN},
+        {.fd = x->timer_fd, .events = POLLIN},
+        {.fd = uv_backend_fd(&m->loop), .events = POLLIN},
+    };
+    int timeout = uv_backend_timeout(&m->loop);
+    bool due = timeout == 0;
+
+    if (timeout > 0) { /* counted from when libuv last looked at its clock */
+        uint64_t when = uv_now(&m->loop) + (uint64_t)timeout, now = coarse_ms();
+        due = now >= when;
+        timeout = due ? 0 : (int)(when - now);
+    }
+    front_deadline(m, timers_deadline(m));
+    if (poll(fd, ARRAY_LEN(fd), timeout) < 0 && errno != EINTR)
+        dev_log(NULL, LOG_WARNING, "poll: %s", strerror(errno));
+    if (fd[0].revents)
+        events(x);
+    if (fd[1].revents)
+        timer_fired(x);
+    if (fd[2].revents || due || (!fd[0].revents && !fd[1].revents))
+        uv_run(&m->loop, UV_RUN_NOWAIT);
 }
 
 static void end_domain(struct xen_front *x, unsigned reason, const char *why)
@@ -268,6 +308,7 @@ const struct front_ops xen_front_ops = {
     .window_dirty = xen_window_dirty,
     .clock = front_clock,
     .deadline = front_deadline,
+    .turn = front_turn,
     .reset = front_reset,
     .shutdown = front_shutdown,
 };
@@ -290,7 +331,7 @@ int xen_front_open(struct xen_front *x, int domid, struct error *error)
             "cannot reach the hypervisor (%s); this program runs in Dom0, as "
             "root, with xen-privcmd and xen-evtchn loaded",
             strerror(errno));
-    x->cache = mapcache_create(x->fmem, x->domid);
+    x->cache = mapcache_create(x->machine, x->fmem, x->domid);
     x->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     return x->timer_fd < 0 ? error_set(error, -errno, "timerfd: %s", strerror(errno)) : 0;
 }
@@ -339,13 +380,6 @@ int xen_front_start(struct xen_front *x, struct error *error)
         return err;
     int fd = xenevtchn_fd(x->evtchn);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    uv_poll_init(&x->machine->loop, &x->poll, fd);
-    x->poll.data = x;
-    uv_poll_start(&x->poll, UV_READABLE, events);
-    uv_poll_init(&x->machine->loop, &x->timer_poll, x->timer_fd);
-    x->timer_poll.data = x;
-    uv_poll_start(&x->timer_poll, UV_READABLE, timer_fired);
-    x->polling = true;
     return 0;
 }
 
@@ -363,10 +397,6 @@ int xen_front_restrict(struct xen_front *x, struct error *error)
 
 void xen_front_close(struct xen_front *x)
 {
-    if (x->polling) {
-        uv_poll_stop(&x->poll);
-        uv_poll_stop(&x->timer_poll);
-    }
     mapcache_destroy(x->cache);
     if (x->have_server)
         xendevicemodel_destroy_ioreq_server(x->dm, x->domid, x->server);

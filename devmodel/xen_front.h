@@ -41,20 +41,16 @@ struct xen_front {
     evtchn_port_t *port;    /* by vCPU: ours */
     uint16_t *vcpu_of_port; /* by local port + 1 entry each; 0xffff: none */
     unsigned port_room;
-    uv_poll_t poll;
-    bool polling;
 
     struct mapcache *cache;
     uint64_t parking; /* first gfn where windows are while they are not mapped */
 
     int timer_fd;
-    uv_poll_t timer_poll;
     int64_t timer_armed; /* deadline the timer is set to; INT64_MAX: off */
 
     uint8_t intx_pulls[32][4];
-    uint64_t requests; /* handled */
-    uint64_t strange;  /* refused */
-    bool stopped;      /* shutdown or reset was asked for */
+    uint64_t strange; /* refused */
+    bool stopped;     /* shutdown or reset was asked for */
 };
 
 /* xen_front.c */
@@ -72,7 +68,8 @@ void xen_front_close(struct xen_front *x);
 void xen_handle_request(struct xen_front *x, ioreq_t *r);
 
 /* xen_memory.c */
-struct mapcache *mapcache_create(xenforeignmemory_handle *fmem, domid_t domid);
+struct mapcache *mapcache_create(struct machine *m, xenforeignmemory_handle *fmem,
+                                 domid_t domid);
 void mapcache_destroy(struct mapcache *c);
 /* -EFAULT where there is no memory; reads give 0xff there. */
 int mapcache_read(struct mapcache *c, uint64_t gpa, void *buffer, size_t bytes);

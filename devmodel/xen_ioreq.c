@@ -65,6 +65,16 @@ static void immediate(struct xen_front *x, enum target target, ioreq_t *r)
     }
 }
 
+static void port_string(struct xen_front *x, const ioreq_t *r, uint8_t *buffer)
+{
+    uint64_t port = r->addr & 0xffff;
+
+    if (r->dir == IOREQ_READ)
+        io_read_string(x->machine, port, r->size, buffer, r->count);
+    else
+        io_write_string(x->machine, port, r->size, buffer, r->count);
+}
+
 /* Data in guest memory: moved as one piece, elements in the direction that DF says. */
 static int string(struct xen_front *x, enum target target, const ioreq_t *r)
 {
@@ -75,6 +85,10 @@ static int string(struct xen_front *x, enum target target, const ioreq_t *r)
 
     if (r->dir == IOREQ_WRITE)
         mapcache_read(x->cache, low, buffer, bytes);
+    if (target == TARGET_PORT && !r->df) {
+        port_string(x, r, buffer);
+        return r->dir == IOREQ_READ ? mapcache_write(x->cache, low, buffer, bytes) : 0;
+    }
     for (uint32_t i = 0; i < r->count; i++) {
         uint8_t *element = buffer + (r->df ? r->count - 1 - i : i) * r->size;
         uint64_t address = r->addr + (uint64_t)(step * i), value = 0;
@@ -113,7 +127,7 @@ static void access_target(struct xen_front *x, enum target target, ioreq_t *r)
 
 void xen_handle_request(struct xen_front *x, ioreq_t *r)
 {
-    x->requests++;
+    x->machine->requests++;
     switch (r->type) {
     case IOREQ_TYPE_PIO:
         access_target(x, TARGET_PORT, r);

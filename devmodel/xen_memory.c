@@ -26,6 +26,7 @@ struct chunk {
 };
 
 struct mapcache {
+    struct machine *machine;
     xenforeignmemory_handle *fmem;
     domid_t domid;
     struct chunk *bucket[HASH_BUCKETS];
@@ -34,10 +35,12 @@ struct mapcache {
     unsigned count;
 };
 
-struct mapcache *mapcache_create(xenforeignmemory_handle *fmem, domid_t domid)
+struct mapcache *mapcache_create(struct machine *m, xenforeignmemory_handle *fmem,
+                                 domid_t domid)
 {
     struct mapcache *c = must_alloc(sizeof(*c));
 
+    c->machine = m;
     c->fmem = fmem;
     c->domid = domid;
     return c;
@@ -100,6 +103,7 @@ static struct chunk *map_chunk(struct mapcache *c, uint64_t number)
     struct chunk *k;
     unsigned holes = 0;
 
+    c->machine->mappings++;
     while (c->count >= CHUNKS_MOST)
         drop(c, c->oldest);
     for (unsigned i = 0; i < CHUNK_PAGES; i++)

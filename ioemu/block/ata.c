@@ -525,7 +525,8 @@ static void data_set_management(struct ide_drive *d)
         ide_abort(d);
         return;
     }
-    /* 16 bits; more than we offer comes from software that wrote the register only once. */
+    /* 16 bits; more than we offer comes from software that wrote the register only once.
+     */
     d->left = (uint32_t)d->hob_count << 8 | d->count;
     if (d->left > IDE_BUFFER / SECTOR)
         d->left = d->count;

@@ -395,9 +395,53 @@ static void command_write_any(void *opaque, uint64_t offset, unsigned size,
         command_write(opaque, offset + i, 1, value >> (i * 8) & 0xff);
 }
 
+static unsigned data_string(struct ide_channel *c, uint64_t offset, unsigned size,
+                            struct ide_drive **drive, unsigned count)
+{
+    struct ide_drive *d = c->drive[c->selected];
+
+    if (offset != REG_DATA || size == 1 || !d || !(d->status & ST_DRQ))
+        return 0;
+    *drive = d;
+    uint32_t whole = (d->end - d->at) / size;
+    return count < whole ? count : whole;
+}
+
+static unsigned data_read_string(void *opaque, uint64_t offset, unsigned size,
+                                 void *buffer, unsigned count)
+{
+    struct ide_drive *d = NULL;
+    unsigned moved = data_string(opaque, offset, size, &d, count);
+
+    if (!moved)
+        return 0;
+    memcpy(buffer, d->buffer + d->at, (size_t)moved * size);
+    d->at += moved * size;
+    if (d->at == d->end)
+        ide_pio_end(d);
+    return moved;
+}
+
+static unsigned data_write_string(void *opaque, uint64_t offset, unsigned size,
+                                  const void *buffer, unsigned count)
+{
+    struct ide_drive *d = NULL;
+    unsigned moved = data_string(opaque, offset, size, &d, count);
+
+    if (!moved)
+        return 0;
+    memcpy(d->buffer + d->at, buffer, (size_t)moved * size);
+    d->at += moved * size;
+    if (d->at == d->end)
+        ide_pio_end(d);
+    return moved;
+}
+
 static const struct io_ops command_ops = {
     .read = command_read_any,
     .write = command_write_any,
+    .read_string = data_read_string,
+    .write_string = data_write_string,
 };
 
 static uint64_t control_read(void *opaque, uint64_t offset, unsigned size)

@@ -126,8 +126,25 @@ static void fw_cfg_write(void *opaque, uint64_t offset, unsigned size, uint64_t 
     }
 }
 
+static unsigned fw_cfg_read_string(void *opaque, uint64_t offset, unsigned size,
+                                   void *buffer, unsigned count)
+{
+    struct fw_cfg *s = opaque;
+    size_t bytes;
+    const uint8_t *data = fwcfg_get(&s->dev, s->key, &bytes);
+    size_t left = data && s->offset < bytes ? bytes - s->offset : 0;
+    unsigned moved = count < left ? count : (unsigned)left;
+
+    if (offset != DATA || size != 1 || !moved)
+        return 0;
+    memcpy(buffer, data + s->offset, moved);
+    s->offset += moved;
+    return moved;
+}
+
 static const struct io_ops fw_cfg_io = {
     .read = fw_cfg_read,
+    .read_string = fw_cfg_read_string,
     .write = fw_cfg_write,
 };
 
