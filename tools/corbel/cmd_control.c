@@ -154,7 +154,9 @@ int command_destroy(int argc, char **argv)
     json_decref(answer);
     /* Done means that its memory is free again. */
     for (unsigned i = 0; i < GONE_MS / 10; i++) {
-        if (guestdir_read_state(s.name, &s, &f) || s.phase == PHASE_ENDED)
+        if (guestdir_read_state(s.name, &s, &f))
+            return complain(&f);
+        if (s.phase == PHASE_ENDED)
             return 0;
         nanosleep(&moment, NULL);
     }

@@ -114,16 +114,19 @@ int guestdir_read_state(const char *name, struct guest_state *s, struct failure 
     char path[GUEST_PATH_MAX];
     json_error_t error;
 
-    memset(s, 0, sizeof(*s));
     guest_path(path, name, "state.json");
+    /* `name` may be that in `s` itself. */
+    char kept[GUEST_NAME_MAX + 1];
+    snprintf(kept, sizeof(kept), "%s", name);
+    memset(s, 0, sizeof(*s));
     json_t *j = json_load_file(path, 0, &error);
     if (!j && access(path, F_OK))
         return fail_with(f, -ENOENT,
                          "there is no guest '%s'; 'corbel list' shows those there are",
-                         name);
+                         kept);
     if (!j)
         return fail_with(f, -EIO, "%s: %s", path, error.text);
-    copy_text(s->name, sizeof(s->name), name);
+    copy_text(s->name, sizeof(s->name), kept);
     copy_text(s->uuid, sizeof(s->uuid), json_string_value(json_object_get(j, "uuid")));
     s->phase = phase_of(json_string_value(json_object_get(j, "phase")));
     copy_text(s->reason, sizeof(s->reason),
