@@ -165,7 +165,7 @@ static void fill_regs(struct cpu_user_regs *to, struct vcpu *v)
 {
     const struct cpu_regs *r = &v->hvm->regs;
     static const uint8_t order[] = {EMUL_CS, EMUL_SS, EMUL_DS, EMUL_ES, EMUL_FS, EMUL_GS};
-    uint16_t sel[6];
+    uint16_t sel[6] = {0};
 
     for (unsigned int i = 0; i < ARRAY_SIZE(order); i++) {
         struct emul_seg s;

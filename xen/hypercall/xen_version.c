@@ -59,7 +59,7 @@ static long put_build_id(const struct hcall *c)
     uint32_t name_bytes, bytes;
     const uint8_t *id;
 
-    if (!build_id_start || build_id_end - build_id_start < 16)
+    if ((uintptr_t)build_id_end - (uintptr_t)build_id_start < 16)
         return -ENODATA;
     memcpy(&name_bytes, build_id_start, 4);
     memcpy(&bytes, build_id_start + 4, 4);
