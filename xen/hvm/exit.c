@@ -439,7 +439,7 @@ static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit
     [VMEXIT_DESC_TABLE] = exit_emulate,
     [VMEXIT_SHUTDOWN] = exit_shutdown,
     [VMEXIT_VIRT_INSN] = exit_ud,
-    [VMEXIT_PREEMPT_TIMER] = exit_none,
+    [VMEXIT_PREEMPT_TIMER] = exit_extint,
     [VMEXIT_EOI] = exit_none,
     [VMEXIT_APIC_ACCESS] = exit_emulate,
     [VMEXIT_INVALID_STATE] = exit_invalid,

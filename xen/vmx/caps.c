@@ -5,6 +5,8 @@
  * lacks is named. All CPUs must offer what the first one does, for vCPUs move.
  */
 #include "vmx/vmcs.h"
+#include "boot/boot.h"
+#include "cpu/time.h"
 #include "cpu/x86.h"
 #include "mm/frame.h"
 #include "lib/errno.h"
@@ -13,11 +15,16 @@
 
 struct vmx_caps vmx_caps;
 
+static unsigned int opt_timer_us = 2000;
+option_uint("vmx_timer_us", opt_timer_us,
+            "Intel: time in guest mode after which it ends for a moment; 0: never");
+
 #define FEATURE_CONTROL_LOCK   BIT(0)
 #define FEATURE_CONTROL_VMX    BIT(2) /* outside of SMX */
 #define BASIC_TRUE_CONTROLS    BIT(55)
 #define BASIC_MEMTYPE(basic)   ((basic) >> 50 & 15)
 #define BASIC_REGION_BYTES(b)  ((b) >> 32 & 0x1fff)
+#define MISC_TIMER_SHIFT_MASK  31
 #define BASIC_REVISION_MASK    0x7fffffffu
 #define VPID_MIN_INVALIDATIONS (CAP_INVVPID | CAP_INVVPID_ALL)
 
@@ -114,6 +121,24 @@ static bool read_ept_caps(struct vmx_caps *c)
     return good;
 }
 
+/* Interrupts of the machine end guest mode whatever the guest's IF is. Bochs (2.7, 3.0)
+ * forgets those that come while a guest keeps IF clear that was entered so: a guest that
+ * spins or polls like that would keep its CPU for ever. The timer counts time in guest
+ * mode, over exits; at its end interrupts are let in. */
+static void choose_timer(struct vmx_caps *c)
+{
+    uint64_t ticks =
+        (tsc_hz * opt_timer_us / 1000000) >> (c->misc & MISC_TIMER_SHIFT_MASK);
+
+    if (!ticks || ticks > UINT32_MAX || !(c->pin & PIN_TIMER) ||
+        !(c->exit & EXIT_SAVE_TIMER)) {
+        c->pin &= ~PIN_TIMER;
+        c->exit &= ~EXIT_SAVE_TIMER;
+        return;
+    }
+    c->timer_ticks = ticks;
+}
+
 /* -ENODEV with a message for each thing that is missing. */
 static int read_caps(struct vmx_caps *c)
 {
@@ -127,11 +152,12 @@ static int read_caps(struct vmx_caps *c)
                BASIC_REGION_BYTES(basic), BASIC_MEMTYPE(basic));
         return -ENODEV;
     }
-    good = choose(has_true ? MSR_VMX_TRUE_BASE : MSR_VMX_PINBASED, pin_needs, 0, &c->pin);
+    good = choose(has_true ? MSR_VMX_TRUE_BASE : MSR_VMX_PINBASED, pin_needs, PIN_TIMER,
+                  &c->pin);
     good &= choose(has_true ? MSR_VMX_TRUE_BASE + 1 : MSR_VMX_PROCBASED, proc_needs,
                    PROC_TPR_SHADOW, &c->proc);
-    good &=
-        choose(has_true ? MSR_VMX_TRUE_BASE + 2 : MSR_VMX_EXIT, exit_needs, 0, &c->exit);
+    good &= choose(has_true ? MSR_VMX_TRUE_BASE + 2 : MSR_VMX_EXIT, exit_needs,
+                   EXIT_SAVE_TIMER, &c->exit);
     good &= choose(has_true ? MSR_VMX_TRUE_BASE + 3 : MSR_VMX_ENTRY, entry_needs, 0,
                    &c->entry);
     /* Windows open by request; MOV CR8 exits only where there is no TPR shadow. */
@@ -140,6 +166,7 @@ static int read_caps(struct vmx_caps *c)
         c->proc |= PROC_CR8_LOAD | PROC_CR8_STORE;
     c->entry &= ~ENTRY_IA32E;
     c->misc = rdmsr(MSR_VMX_MISC);
+    choose_timer(c);
     c->cr0_fixed0 = rdmsr(MSR_VMX_CR0_FIXED0);
     c->cr4_fixed0 = rdmsr(MSR_VMX_CR4_FIXED0);
     if (!(c->proc & PROC_SECONDARY) || !(rdmsr(MSR_VMX_PROCBASED) >> 63))

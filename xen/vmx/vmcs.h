@@ -83,6 +83,7 @@ enum vmcs_field {
     GUEST_INTERRUPTIBILITY = 0x4824,
     GUEST_ACTIVITY = 0x4826,
     GUEST_SYSENTER_CS = 0x482a,
+    PREEMPTION_TIMER = 0x482e,
     HOST_SYSENTER_CS = 0x4c00,
     CR0_MASK = 0x6000,
     CR4_MASK = 0x6002,
@@ -120,6 +121,7 @@ enum vmcs_field {
 #define PIN_EXTINT      (1u << 0)
 #define PIN_NMI         (1u << 3)
 #define PIN_VIRTUAL_NMI (1u << 5)
+#define PIN_TIMER       (1u << 6)
 
 #define PROC_INTR_WINDOW (1u << 2)
 #define PROC_TSC_OFFSET  (1u << 3)
@@ -152,6 +154,7 @@ enum vmcs_field {
 #define EXIT_LOAD_PAT   (1u << 19)
 #define EXIT_SAVE_EFER  (1u << 20)
 #define EXIT_LOAD_EFER  (1u << 21)
+#define EXIT_SAVE_TIMER (1u << 22)
 
 #define ENTRY_LOAD_DEBUG (1u << 2)
 #define ENTRY_IA32E      (1u << 9)
@@ -268,6 +271,7 @@ struct vmx_caps {
     uint32_t pin, proc, proc2, exit, entry;
     uint64_t ept_vpid, misc;
     uint64_t cr0_fixed0, cr4_fixed0;
+    uint32_t timer_ticks; /* of the preemption timer, per period; 0: not used */
 };
 extern struct vmx_caps vmx_caps;
 

@@ -6,8 +6,7 @@
  * any CPU (vmcs_open). Unrestricted guest takes real mode and unpaged protected mode.
  *
  * Left out: APIC register virtualization, virtual interrupt delivery and posted
- * interrupts, page modification logging, XSAVES, TSC scaling, the preemption timer,
- * nested virtualization.
+ * interrupts, page modification logging, XSAVES, TSC scaling, nested virtualization.
  */
 #include "vmx/vmcs.h"
 #include "cpu/x86.h"
@@ -146,6 +145,8 @@ static void init_controls(struct vcpu *v, struct vmx_vcpu *s)
         vmwrite(VIRTUAL_APIC_PAGE, virt_to_maddr(s->vapic));
         vmwrite(TPR_THRESHOLD, 0);
     }
+    if (vmx_caps.timer_ticks)
+        vmwrite(PREEMPTION_TIMER, vmx_caps.timer_ticks);
     if (proc2 & PROC2_PLE) {
         vmwrite(PLE_GAP, PLE_GAP_TICKS);
         vmwrite(PLE_WINDOW, PLE_WINDOW_TICKS);
@@ -417,6 +418,8 @@ static void vmx_run(struct vcpu *v, struct vmexit *exit)
         vmx_set_proc_control(s, PROC_NMI_WINDOW, false);
     } else if (exit->reason == VMEXIT_INTR_WINDOW) {
         vmx_set_proc_control(s, PROC_INTR_WINDOW, false);
+    } else if (exit->reason == VMEXIT_PREEMPT_TIMER) {
+        vmwrite(PREEMPTION_TIMER, vmx_caps.timer_ticks);
     }
 }
 
