@@ -45,11 +45,19 @@ static inline uint64_t get64(const uint8_t *p)
 }
 
 /* Copy a match of `len` bytes from `dist` behind; ranges may overlap, all checked before.
- */
+ * A short distance is a pattern: once it has filled eight bytes, words can be copied from
+ * a multiple of it. */
 static always_inline void copy_match(uint8_t *out, size_t dist, size_t len)
 {
     const uint8_t *from = out - dist;
 
+    if (dist < 8 && len > 16) {
+        for (int i = 0; i < 8; i++)
+            *out++ = *from++;
+        len -= 8;
+        from = out - dist * ((7 + dist) / dist);
+        dist = 8;
+    }
     if (dist >= 8) {
         for (; len >= 8; len -= 8, out += 8, from += 8)
             __builtin_memcpy(out, from, 8);

@@ -2,8 +2,13 @@
  *
  * The LZMA specification (Igor Pavlov, public domain text) and the xz file format 1.1.0,
  * 5.3.1. The output buffer is the dictionary, so there is no copy of it and no limit but
- * the buffer. The range coder's state is a local struct that lives in registers; input
- * that ends too early gives zeros and is found out after the symbol.
+ * the buffer.
+ *
+ * This is most of the time from power-on to Dom0, so it is written for few instructions:
+ * one function with everything inlined, the range coder in registers, loops of known
+ * length unrolled, and no test for the end of the input within a symbol. A symbol takes
+ * at most SYMBOL_MAX bytes; the last ones of a chunk are read from a copy with zeros
+ * behind.
  */
 #include "lib/unpack/internal.h"
 
@@ -17,7 +22,7 @@
 #define PROB_BITS   11
 #define MOVE_BITS   5
 #define TOP         (1u << 24)
-#define END_MARKER  UINT32_MAX
+#define SYMBOL_MAX  20
 
 typedef uint16_t prob_t;
 
@@ -45,8 +50,7 @@ struct lzma {
 
 struct rc {
     uint32_t range, code;
-    const uint8_t *in, *end;
-    bool overrun;
+    const uint8_t *in;
 };
 
 size_t lzma2_state_size(void)
@@ -56,73 +60,71 @@ size_t lzma2_state_size(void)
 
 static always_inline void rc_normalize(struct rc *rc)
 {
-    if (rc->range >= TOP)
-        return;
-    rc->range <<= 8;
-    rc->code <<= 8;
-    if (likely(rc->in < rc->end))
-        rc->code |= *rc->in++;
-    else
-        rc->overrun = true;
+    if (unlikely(rc->range < TOP)) {
+        rc->range <<= 8;
+        rc->code = rc->code << 8 | *rc->in++;
+    }
 }
 
-static always_inline unsigned int rc_bit(struct rc *rc, prob_t *p)
+/* In memory: the compiler would do it in a register and write that back. */
+static always_inline void prob_sub(prob_t *p, int v)
 {
-    uint32_t prob = *p, bound;
+    __asm__("subw %w1, %0" : "+m"(*p) : "r"(v) : "cc");
+}
+
+static always_inline unsigned int rc_bit_at(struct rc *rc, prob_t *probs, uint32_t index)
+{
+    uint32_t prob = probs[index], bound;
 
     rc_normalize(rc);
     bound = (rc->range >> PROB_BITS) * prob;
     if (rc->code < bound) {
         rc->range = bound;
-        *p = (prob_t)(prob + (((1u << PROB_BITS) - prob) >> MOVE_BITS));
+        /* prob + (2^11 - prob >> 5), as a subtraction. */
+        prob_sub(&probs[index],
+                 (int)(prob + (1 << MOVE_BITS) - 1 - (1 << PROB_BITS)) >> MOVE_BITS);
         return 0;
     }
     rc->range -= bound;
     rc->code -= bound;
-    *p = (prob_t)(prob - (prob >> MOVE_BITS));
+    prob_sub(&probs[index], (int)(prob >> MOVE_BITS));
     return 1;
 }
 
-/* A bit of a tree: the node's number grows by the bit. */
-static always_inline void rc_tree_bit(struct rc *rc, prob_t *probs, uint32_t *node)
+static always_inline unsigned int rc_bit(struct rc *rc, prob_t *p)
 {
-    prob_t *p = &probs[*node];
-    uint32_t prob = *p, bound;
-
-    rc_normalize(rc);
-    bound = (rc->range >> PROB_BITS) * prob;
-    *node <<= 1;
-    if (rc->code < bound) {
-        rc->range = bound;
-        *p = (prob_t)(prob + (((1u << PROB_BITS) - prob) >> MOVE_BITS));
-    } else {
-        rc->range -= bound;
-        rc->code -= bound;
-        *p = (prob_t)(prob - (prob >> MOVE_BITS));
-        *node += 1;
-    }
+    return rc_bit_at(rc, p, 0);
 }
 
-static always_inline uint32_t rc_tree(struct rc *rc, prob_t *probs, uint32_t limit)
+/* A symbol of `bits` bits, the highest first. */
+static always_inline uint32_t rc_tree(struct rc *rc, prob_t *probs,
+                                      const unsigned int bits)
 {
     uint32_t node = 1;
 
-    do
-        rc_tree_bit(rc, probs, &node);
-    while (node < limit);
-    return node - limit;
+#pragma GCC unroll 8
+    for (unsigned int i = 0; i < bits; i++) {
+        if (rc_bit_at(rc, probs, node))
+            node = node * 2 + 1;
+        else
+            node = node * 2;
+    }
+    return node - (1u << bits);
 }
 
+/* The lowest first. */
 static always_inline uint32_t rc_tree_reverse(struct rc *rc, prob_t *probs,
                                               unsigned int bits)
 {
-    uint32_t node = 1, value = 0;
+    uint32_t node = 1, value = 0, weight = 1;
 
-    for (unsigned int i = 0; i < bits; i++) {
-        unsigned int bit = rc_bit(rc, &probs[node]);
-
-        node = node << 1 | bit;
-        value |= bit << i;
+    for (; bits; bits--, weight <<= 1) {
+        if (rc_bit_at(rc, probs, node)) {
+            node = node * 2 + 1;
+            value += weight;
+        } else {
+            node = node * 2;
+        }
     }
     return value;
 }
@@ -133,162 +135,200 @@ static always_inline uint32_t rc_direct(struct rc *rc, unsigned int bits)
     uint32_t value = 0;
 
     while (bits--) {
-        uint32_t mask;
-
         rc_normalize(rc);
         rc->range >>= 1;
-        rc->code -= rc->range;
-        mask = 0 - (rc->code >> 31); /* all ones: it went below zero, a 0 bit */
-        rc->code += rc->range & mask;
-        value = (value << 1) + mask + 1;
+        value <<= 1;
+        if (rc->code >= rc->range) {
+            rc->code -= rc->range;
+            value++;
+        }
     }
     return value;
 }
 
-static uint32_t decode_len(struct rc *outer, struct len_probs *l, unsigned int pos_state)
+static always_inline uint32_t decode_len(struct rc *rc, struct len_probs *l,
+                                         unsigned int pos_state)
 {
-    struct rc rc = *outer;
-    uint32_t len;
-
-    if (!rc_bit(&rc, &l->choice))
-        len = rc_tree(&rc, l->low[pos_state], 8);
-    else if (!rc_bit(&rc, &l->choice2))
-        len = 8 + rc_tree(&rc, l->mid[pos_state], 8);
-    else
-        len = 16 + rc_tree(&rc, l->high, 256);
-    *outer = rc;
-    return len + LEN_MIN;
+    if (!rc_bit(rc, &l->choice))
+        return LEN_MIN + rc_tree(rc, l->low[pos_state], 3);
+    if (!rc_bit(rc, &l->choice2))
+        return LEN_MIN + 8 + rc_tree(rc, l->mid[pos_state], 3);
+    return LEN_MIN + 16 + rc_tree(rc, l->high, 8);
 }
 
 /* Distance - 1 of a match. */
-static uint32_t decode_dist(struct rc *outer, struct lzma *s, uint32_t len)
+static always_inline uint32_t decode_dist(struct rc *rc, struct lzma *s, uint32_t len)
 {
-    struct rc rc = *outer;
-    uint32_t slot = rc_tree(&rc, s->slot[min(len - LEN_MIN, DIST_STATES - 1u)], 64);
-    uint32_t dist = slot;
+    uint32_t slot = rc_tree(rc, s->slot[min(len - LEN_MIN, DIST_STATES - 1u)], 6), dist;
     unsigned int bits;
 
-    if (slot >= 4) {
-        bits = (slot >> 1) - 1;
-        dist = (2 | (slot & 1)) << bits;
-        if (slot < 14) {
-            dist += rc_tree_reverse(&rc, s->special + dist - slot, bits);
-        } else {
-            dist += rc_direct(&rc, bits - 4) << 4;
-            dist += rc_tree_reverse(&rc, s->align, 4);
-        }
-    }
-    *outer = rc;
-    return dist;
+    if (slot < 4)
+        return slot;
+    bits = (slot >> 1) - 1;
+    dist = (2 | (slot & 1)) << bits;
+    if (slot < 14)
+        return dist + rc_tree_reverse(rc, s->special + dist - slot, bits);
+    dist += rc_direct(rc, bits - 4) << 4;
+    return dist + rc_tree_reverse(rc, s->align, 4);
 }
 
-/* After a match, the byte at the last distance helps to predict the literal. */
-static uint8_t decode_literal_matched(struct rc *outer, prob_t *probs, uint32_t match)
+/* After a match, the byte at the last distance helps to predict the literal, until they
+ * differ for the first time. */
+static always_inline uint8_t decode_literal_matched(struct rc *rc, prob_t *probs,
+                                                    uint32_t match)
 {
-    struct rc rc = *outer;
-    uint32_t node = 1, offset = 0x100;
+    uint32_t node = 1;
 
-    do {
-        uint32_t bit;
+    while (node < 0x100) {
+        uint32_t expect = match >> 7 & 1;
 
         match <<= 1;
-        bit = match & offset;
-        if (rc_bit(&rc, &probs[offset + bit + node])) {
-            node = node << 1 | 1;
-            offset &= bit;
+        if (rc_bit_at(rc, probs, 0x100 + (expect << 8) + node)) {
+            node = node * 2 + 1;
+            if (!expect)
+                break;
         } else {
-            node <<= 1;
-            offset &= ~bit;
+            node = node * 2;
+            if (expect)
+                break;
         }
-    } while (node < 0x100);
-    *outer = rc;
+    }
+    while (node < 0x100) {
+        if (rc_bit_at(rc, probs, node))
+            node = node * 2 + 1;
+        else
+            node = node * 2;
+    }
     return (uint8_t)node;
 }
 
-/* The distance of a repeated match moves to the front. Returns the length. */
-static uint32_t decode_rep(struct rc *rc, struct lzma *s, unsigned int pos_state)
+/* The distance of a repeated match moves to the front: which of the four it is. */
+static always_inline void decode_rep(struct rc *rc, struct lzma *s, uint32_t rep[4],
+                                     uint32_t state)
 {
-    uint32_t state = s->state, dist;
+    uint32_t dist;
 
-    if (!rc_bit(rc, &s->is_rep0[state])) {
-        if (!rc_bit(rc, &s->is_rep0_long[state][pos_state])) {
-            s->state = state < LIT_STATES ? 9 : 11;
-            return 1;
-        }
+    if (!rc_bit(rc, &s->is_rep1[state])) {
+        dist = rep[1];
     } else {
-        if (!rc_bit(rc, &s->is_rep1[state])) {
-            dist = s->rep[1];
+        if (!rc_bit(rc, &s->is_rep2[state])) {
+            dist = rep[2];
         } else {
-            if (!rc_bit(rc, &s->is_rep2[state])) {
-                dist = s->rep[2];
-            } else {
-                dist = s->rep[3];
-                s->rep[3] = s->rep[2];
-            }
-            s->rep[2] = s->rep[1];
+            dist = rep[3];
+            rep[3] = rep[2];
         }
-        s->rep[1] = s->rep[0];
-        s->rep[0] = dist;
+        rep[2] = rep[1];
     }
-    s->state = state < LIT_STATES ? 8 : 11;
-    return decode_len(rc, &s->rep_len, pos_state);
+    rep[1] = rep[0];
+    rep[0] = dist;
 }
 
-static uint32_t decode_match(struct rc *rc, struct lzma *s, unsigned int pos_state)
+/* Copy a match; if there is room behind it, with whole words that may go too far. */
+static always_inline void put_match(uint8_t *out, size_t dist, size_t len, size_t room)
 {
-    uint32_t len;
+    const uint8_t *from = out - dist, *end = out + len;
 
-    s->rep[3] = s->rep[2];
-    s->rep[2] = s->rep[1];
-    s->rep[1] = s->rep[0];
-    s->state = s->state < LIT_STATES ? 7 : 10;
-    len = decode_len(rc, &s->match_len, pos_state);
-    s->rep[0] = decode_dist(rc, s, len);
-    return len;
+    if (unlikely(room < len + 8 || dist < 8)) {
+        copy_match(out, dist, len);
+        return;
+    }
+    do {
+        __builtin_memcpy(out, from, 8);
+        out += 8;
+        from += 8;
+    } while (out < end);
 }
 
-/* One LZMA chunk: out[pos .. limit). */
-static int lzma_chunk(struct lzma *s, const uint8_t *in, const uint8_t *in_end,
-                      uint8_t *out, size_t pos, size_t limit)
+/* Decode out[pos .. limit) from rc->in, as long as symbols begin before `in_end`; returns
+ * how far it came, or 0 for damaged data. out_max: where writing must stop. */
+static size_t lzma_symbols(struct lzma *s, struct rc *outer, const uint8_t *in_end,
+                           uint8_t *out, size_t pos, size_t limit, size_t out_max)
 {
-    struct rc rc = {UINT32_MAX, 0, in, in_end, false};
+    struct rc rc = *outer;
+    uint32_t state = s->state, rep[4] = {s->rep[0], s->rep[1], s->rep[2], s->rep[3]};
+    const size_t start = s->dict_start;
 
-    if (in_end - in < 5 || in[0])
-        return -EINVAL;
-    rc.code =
-        (uint32_t)in[1] << 24 | (uint32_t)in[2] << 16 | (uint32_t)in[3] << 8 | in[4];
-    rc.in += 5;
-    while (pos < limit) {
-        size_t rel = pos - s->dict_start;
+    while (pos < limit && rc.in < in_end) {
+        size_t rel = pos - start;
         unsigned int pos_state = rel & s->pb_mask;
         uint32_t len;
 
-        if (!rc_bit(&rc, &s->is_match[s->state][pos_state])) {
+        if (!rc_bit(&rc, &s->is_match[state][pos_state])) {
             uint32_t prev = rel ? out[pos - 1] : 0;
             prob_t *probs = s->literal + LIT_SIZE * (((rel & s->lp_mask) << s->lc) +
                                                      (prev >> (8 - s->lc)));
 
-            if (s->state < LIT_STATES) {
-                out[pos++] = (uint8_t)rc_tree(&rc, probs, 0x100);
-                s->state = s->state <= 3 ? 0 : s->state - 3;
-            } else {
-                if (s->rep[0] >= rel)
-                    return -EINVAL;
-                out[pos] = decode_literal_matched(&rc, probs, out[pos - s->rep[0] - 1]);
-                pos++;
-                s->state = s->state <= 9 ? s->state - 3 : s->state - 6;
+            if (state < LIT_STATES) {
+                out[pos++] = (uint8_t)rc_tree(&rc, probs, 8);
+                state = state <= 3 ? 0 : state - 3;
+                continue;
             }
+            if (rep[0] >= rel)
+                return 0;
+            out[pos] = decode_literal_matched(&rc, probs, out[pos - rep[0] - 1]);
+            pos++;
+            state = state <= 9 ? state - 3 : state - 6;
             continue;
         }
-        len = rc_bit(&rc, &s->is_rep[s->state]) ? decode_rep(&rc, s, pos_state)
-                                                : decode_match(&rc, s, pos_state);
-        if (s->rep[0] >= rel || len > limit - pos || rc.overrun)
-            return -EINVAL;
-        copy_match(out + pos, (size_t)s->rep[0] + 1, len);
+        if (!rc_bit(&rc, &s->is_rep[state])) {
+            rep[3] = rep[2];
+            rep[2] = rep[1];
+            rep[1] = rep[0];
+            state = state < LIT_STATES ? 7 : 10;
+            len = decode_len(&rc, &s->match_len, pos_state);
+            rep[0] = decode_dist(&rc, s, len);
+        } else {
+            bool same = !rc_bit(&rc, &s->is_rep0[state]);
+
+            if (same && !rc_bit(&rc, &s->is_rep0_long[state][pos_state])) {
+                state = state < LIT_STATES ? 9 : 11;
+                len = 1;
+            } else {
+                if (!same)
+                    decode_rep(&rc, s, rep, state);
+                state = state < LIT_STATES ? 8 : 11;
+                len = decode_len(&rc, &s->rep_len, pos_state);
+            }
+        }
+        if (rep[0] >= rel || len > limit - pos)
+            return 0;
+        put_match(out + pos, (size_t)rep[0] + 1, len, out_max - pos);
         pos += len;
     }
+    *outer = rc;
+    s->state = state;
+    for (int i = 0; i < 4; i++)
+        s->rep[i] = rep[i];
+    return pos;
+}
+
+/* One LZMA chunk: out[pos .. limit). */
+static int lzma_chunk(struct lzma *s, const uint8_t *in, const uint8_t *in_end,
+                      uint8_t *out, size_t pos, size_t limit, size_t out_max)
+{
+    uint8_t tail[3 * SYMBOL_MAX] = {0};
+    size_t left;
+    struct rc rc;
+
+    if (in_end - in < 5 || in[0])
+        return -EINVAL;
+    rc.range = UINT32_MAX;
+    rc.code =
+        (uint32_t)in[1] << 24 | (uint32_t)in[2] << 16 | (uint32_t)in[3] << 8 | in[4];
+    rc.in = in + 5;
+    if (in_end - rc.in > SYMBOL_MAX) {
+        pos = lzma_symbols(s, &rc, in_end - SYMBOL_MAX, out, pos, limit, out_max);
+        if (!pos)
+            return -EINVAL;
+    }
+    left = (size_t)(in_end - rc.in);
+    memcpy(tail, rc.in, left);
+    rc.in = tail;
+    pos = lzma_symbols(s, &rc, tail + left + 1, out, pos, limit, out_max);
+    if (pos != limit)
+        return -EINVAL;
     rc_normalize(&rc);
-    return rc.overrun || rc.in != rc.end || rc.code ? -EINVAL : 0;
+    return rc.in != tail + left || rc.code ? -EINVAL : 0;
 }
 
 static void state_reset(struct lzma *s)
@@ -346,8 +386,8 @@ static int compressed_chunk(struct lzma *s, uint8_t control, const uint8_t *in,
         return -EINVAL;
     if (out_max - *out_pos < unpacked)
         return -ENOSPC;
-    err =
-        lzma_chunk(s, in + *pos, in + *pos + packed, out, *out_pos, *out_pos + unpacked);
+    err = lzma_chunk(s, in + *pos, in + *pos + packed, out, *out_pos, *out_pos + unpacked,
+                     out_max);
     *pos += packed;
     *out_pos += unpacked;
     return err;

@@ -90,49 +90,57 @@ static int parse_block_header(const uint8_t *in, size_t in_len, size_t *pos,
     return err;
 }
 
-/* Undo the x86 filter: operands of CALL and JMP were made absolute. `mask` has a bit for
- * each of the last bytes that looked like such an opcode. */
+/* The first byte e8 or e9 (CALL, JMP) at or behind `i`, eight at a time; `end` if none.
+ */
+static always_inline size_t find_branch(const uint8_t *buf, size_t i, size_t end)
+{
+    const uint64_t ones = 0x0101010101010101ull;
+
+    for (; end - i >= 8; i += 8) {
+        uint64_t w;
+
+        __builtin_memcpy(&w, buf + i, 8);
+        w = (w & ~ones) ^ (0xe8 * ones); /* such bytes become zero */
+        w = (w - ones) & ~w & (0x80 * ones);
+        if (w)
+            return i + (size_t)__builtin_ctzll(w) / 8;
+    }
+    while (i < end && (buf[i] & 0xfe) != 0xe8)
+        i++;
+    return i;
+}
+
+static bool sign_byte(uint32_t b)
+{
+    return (b & 0xff) == 0 || (b & 0xff) == 0xff;
+}
+
+/* Undo the x86 filter: operands of CALL and JMP were made absolute if they looked like
+ * near ones, that is, their highest byte was a sign. `mask` has a bit for each of the
+ * last three bytes that looked like such an opcode too but were left alone; what it says
+ * of the bytes that are shared with those decides as well. */
 static void x86_unfilter(uint8_t *buf, size_t bytes)
 {
     static const bool mask_ok[8] = {true, true, true, false, true, false, false, false};
-    static const uint8_t mask_bit[8] = {0, 1, 2, 2, 3, 3, 3, 3};
-    size_t i, prev = (size_t)-1;
+    static const uint8_t shared[8] = {0, 1, 2, 2, 3, 3, 3, 3};
+    size_t end = bytes > 4 ? bytes - 4 : 0, i = 0, prev = (size_t)-1;
     uint32_t mask = 0;
 
-    if (bytes <= 4)
-        return;
-    for (i = 0; i < bytes - 4; i++) {
+    for (; (i = find_branch(buf, i, end)) < end; i++) {
         uint32_t src, dest;
 
-        if ((buf[i] & 0xfe) != 0xe8)
-            continue;
-        prev = i - prev;
-        mask = prev > 3 ? 0 : (mask << (prev - 1)) & 7;
-        if (mask) {
-            uint8_t b = buf[i + 4 - mask_bit[mask]];
-
-            if (!mask_ok[mask] || b == 0 || b == 0xff) {
-                prev = i;
-                mask = mask << 1 | 1;
-                continue;
-            }
-        }
+        mask = i - prev > 3 ? 0 : (mask << (i - prev - 1)) & 7;
         prev = i;
-        if (buf[i + 4] != 0 && buf[i + 4] != 0xff) {
+        if ((mask && (!mask_ok[mask] || sign_byte(buf[i + 4 - shared[mask]]))) ||
+            !sign_byte(buf[i + 4])) {
             mask = mask << 1 | 1;
             continue;
         }
         src = get32(buf + i + 1);
-        for (;;) {
-            unsigned int j;
-
+        dest = src - (uint32_t)(i + 5);
+        while (mask && sign_byte(dest >> (24 - shared[mask] * 8u))) {
+            src = dest ^ ((1u << (32 - shared[mask] * 8u)) - 1);
             dest = src - (uint32_t)(i + 5);
-            if (!mask)
-                break;
-            j = mask_bit[mask] * 8u;
-            if ((uint8_t)(dest >> (24 - j)) != 0 && (uint8_t)(dest >> (24 - j)) != 0xff)
-                break;
-            src = dest ^ ((1u << (32 - j)) - 1);
         }
         dest &= 0x01ffffff;
         dest |= 0 - (dest & 0x01000000);
