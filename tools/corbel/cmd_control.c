@@ -55,7 +55,6 @@ int command_shutdown(int argc, char **argv)
 {
     struct failure f = {0};
     struct guest_state s;
-    json_t *answer;
     bool wait = argc == 3 && !strcmp(argv[1], "-w");
 
     if (argc != 2 + wait)
@@ -75,10 +74,8 @@ int command_shutdown(int argc, char **argv)
         return complain(&f);
     if (!wait)
         return 0;
-    if (rpc_call(s.name, "wait", &answer, &f))
-        return complain(&f);
-    json_decref(answer);
-    return 0;
+    wait_for_end(s.name, &f);
+    return f.text[0] ? complain(&f) : 0;
 }
 
 /* The supervisor is gone without having tidied up: do its work. */

@@ -176,14 +176,37 @@ int command_create(int argc, char **argv)
     return err ? complain(&f) : 0;
 }
 
-/* What the supervisor says in the end, as words and exit status. */
-static int show_end(json_t *answer, const char *name)
+static int show_end(const char *name, const char *ended_by, const char *reason)
 {
-    const char *by = json_string_value(json_object_get(answer, "ended_by"));
-    const char *reason = json_string_value(json_object_get(answer, "reason"));
-
     fprintf(stderr, "corbel: %s: %s\n", name, reason ? reason : "ended");
-    return by && !strcmp(by, "poweroff") ? 0 : STATUS_ENDED;
+    return ended_by && !strcmp(ended_by, "poweroff") ? 0 : STATUS_ENDED;
+}
+
+/*
+ * Words and exit status for the guest's end, once the supervisor has answered "wait" on
+ * `fd`. One that ends just then may not answer any more, but it has written down why.
+ */
+static int await_end(int fd, const char *name, struct failure *f)
+{
+    struct guest_state s;
+    json_t *answer;
+    int status;
+
+    if (fd >= 0 && rpc_receive(fd, &answer, f) == 0) {
+        status = show_end(name, json_string_value(json_object_get(answer, "ended_by")),
+                          json_string_value(json_object_get(answer, "reason")));
+        json_decref(answer);
+        return status;
+    }
+    f->text[0] = 0;
+    if (guestdir_read_state(name, &s, f))
+        return STATUS_FAILED;
+    if (s.phase != PHASE_ENDED) {
+        fail_with(f, -EPIPE, "the supervisor of '%s' died; 'corbel destroy %s' tidies up",
+                  name, name);
+        return STATUS_FAILED;
+    }
+    return show_end(name, s.ended_by, s.reason);
 }
 
 static int run_to_end(const char *name, bool paused, struct failure *f)
@@ -206,9 +229,8 @@ static int run_to_end(const char *name, bool paused, struct failure *f)
                 "\r\ncorbel: left; guest %s runs on, 'corbel console %s' returns\n", name,
                 name);
         status = 0;
-    } else if (rpc_receive(waiter, &answer, f) == 0) {
-        status = show_end(answer, name);
-        json_decref(answer);
+    } else {
+        status = await_end(waiter, name, f);
     }
 out:
     if (waiter >= 0)
@@ -238,23 +260,29 @@ int command_run(int argc, char **argv)
     return status;
 }
 
+int wait_for_end(const char *name, struct failure *f)
+{
+    int fd = rpc_connect(name, f);
+
+    if (fd >= 0 && rpc_send(fd, "wait", f)) {
+        close(fd);
+        fd = -1;
+    }
+    int status = await_end(fd, name, f);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
 int command_wait(int argc, char **argv)
 {
     struct failure f = {0};
     struct guest_state s;
-    json_t *answer;
 
     if (argc != 2)
         return usage("wait GUEST");
     if (guestdir_find(argv[1], &s, &f))
         return complain(&f);
-    if (!guest_alive(&s)) {
-        fprintf(stderr, "corbel: %s: %s\n", s.name, s.reason);
-        return !strcmp(s.ended_by, "poweroff") ? 0 : STATUS_ENDED;
-    }
-    if (rpc_call(s.name, "wait", &answer, &f))
-        return complain(&f);
-    int status = show_end(answer, s.name);
-    json_decref(answer);
-    return status;
+    int status = wait_for_end(s.name, &f);
+    return f.text[0] ? complain(&f) : status;
 }

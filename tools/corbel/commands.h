@@ -31,6 +31,8 @@ int command_wait(int argc, char **argv);
 int command_dmesg(int argc, char **argv);
 int command_debug_keys(int argc, char **argv);
 
+/* Wait until a guest has ended, and say why; the exit status, or words in `f`. */
+int wait_for_end(const char *name, struct failure *f);
 /* Say what went wrong; returns STATUS_FAILED. */
 int complain(const struct failure *f);
 /* "usage: corbel ..."; returns STATUS_USAGE. */
