@@ -200,7 +200,7 @@ static void gpe_write(void *opaque, uint64_t offset, unsigned size, uint64_t val
 
     if (offset < GPE_BYTES / 2)
         s->gpe_reg[offset] &= (uint8_t)~value;
-    else
+    else if (offset < GPE_BYTES)
         s->gpe_reg[offset] = (uint8_t)value;
     update_sci(s);
 }

@@ -145,7 +145,7 @@ struct hvm_vcpu {
     struct hvm_event
         inject; /* decided for the next entry; set by exits and by hvm_intr */
     bool nmi_pending;
-    struct timer nmi_retry; /* makes an exit when the interrupt shadow is over */
+    struct timer nmi_retry;  /* makes an exit when the interrupt shadow is over */
     uint8_t deferred_extint; /* taken from the APIC, put off by an exception; 0: none */
     unsigned int fpu_cpu; /* whose registers hold the state, if that is its fpu_owner */
     bool flush_tlb;       /* the guest's TLB entries go at the next entry */
