@@ -2,3 +2,7 @@
 DEPS += qemu-system-x86 ovmf grub-efi-amd64-bin grub-common
 
 SYSTEM_TESTS += tests/system/kernels
+
+# The Intel machine: VMX and EPT, which QEMU does not emulate.
+DEPS += bochs bochsbios seabios grub-pc-bin xorriso mtools
+SYSTEM_TESTS += tests/system/bochs
