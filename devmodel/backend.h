@@ -110,6 +110,9 @@ struct block_backend {
     bool cdrom;    /* media=cdrom */
     bool snapshot; /* writes are forgotten at the end */
     bool attached;
+    bool stop_on_error; /* werror=stop: failed writes and flushes wait for `cont` */
+    struct block_request *stalled;
+    struct block_debug *debug; /* blkdebug: of the test program; else NULL */
     unsigned in_flight;
     const struct block_front_ops *front;
     void *front_opaque;

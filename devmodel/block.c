@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "block.h"
+#include "control.h"
 
 struct block_backend *block_by_id(struct machine *m, const char *id)
 {
@@ -24,12 +25,18 @@ struct block_backend *block_by_id(struct machine *m, const char *id)
 static int open_with(struct block_backend *b, const char *file, const char *format,
                      struct error *error)
 {
+    bool raw = !format || strcmp(format, "raw") == 0;
+
+    if (strncmp(file, "blkdebug:", 9) == 0 && block_debug_open)
+        return block_debug_open(b, file, error);
     if (strncmp(file, "null-co://", 10) == 0 || strncmp(file, "null-aio://", 11) == 0)
         return block_null_open(b, file, error);
     if (strncmp(file, "nbd:", 4) == 0 || strncmp(file, "nbd+unix:", 9) == 0 ||
         strncmp(file, "nbd://", 6) == 0)
         return block_nbd_open(b, file, error);
-    if (format && strcmp(format, "raw") != 0)
+    if (!raw && b->snapshot)
+        return error_set(error, -ENOTSUP, "'%s': snapshot=on is for raw images", file);
+    if (!raw)
         return block_daemon_open(b, file, format, error);
     return block_file_open(b, file, error);
 }
@@ -51,6 +58,8 @@ void block_close_medium(struct block_backend *b)
     block_drain(b);
     if (b->ops)
         b->ops->close(b);
+    free(b->debug);
+    b->debug = NULL;
     b->ops = NULL;
     b->opaque = NULL;
     b->bytes = 0;
@@ -85,7 +94,7 @@ void block_press_eject(struct block_backend *b)
 
 struct drive_options {
     const char *id, *file, *format, *media, *serial, *interface;
-    const char *read_only_text;
+    const char *write_error;
     bool read_only, snapshot;
     uint32_t index, bus, unit;
 };
@@ -106,7 +115,8 @@ static const struct option_desc drive_table[] = {
     OPTION("discard", IGNORE, struct drive_options, snapshot, NULL, "as the image can"),
     OPTION("auto-read-only", IGNORE, struct drive_options, snapshot, NULL,
            "never guesses"),
-    OPTION("werror", IGNORE, struct drive_options, snapshot, NULL, "errors are reported"),
+    OPTION("werror", STRING, struct drive_options, write_error, "report",
+           "report or stop"),
     OPTION("rerror", IGNORE, struct drive_options, snapshot, NULL, "errors are reported"),
     {0},
 };
@@ -143,6 +153,7 @@ int block_add(struct machine *m, struct options *o, struct error *error)
     strcpy(b->id, d.id);
     b->cdrom = strcmp(d.media, "cdrom") == 0;
     b->snapshot = d.snapshot;
+    b->stop_on_error = strcmp(d.write_error, "stop") == 0;
     if (d.serial)
         b->serial = must_strdup(d.serial);
     if (d.file && *d.file)
@@ -218,7 +229,7 @@ void block_submit(struct block_backend *b, struct block_request *request)
     int err = check_request(b, request);
     if (err)
         block_complete_later(request, err);
-    else
+    else if (!b->debug || !block_debug_take(b, request))
         b->ops->submit(b, request);
 }
 
@@ -237,18 +248,68 @@ static void count(struct block_backend *b, const struct block_request *r, int re
     }
 }
 
+/* werror=stop: the guest waits, and somebody makes room and says `cont`. */
+static bool stall(struct block_backend *b, struct block_request *request, int result)
+{
+    if (!result || !b->stop_on_error || request->op == BLOCK_READ || !b->ops ||
+        result == -EROFS || result == -EINVAL)
+        return false;
+    request->next = b->stalled;
+    b->stalled = request;
+    dev_log(NULL, LOG_ERROR, "drive %s: %s; its guest waits for cont", b->id,
+            strerror(-result));
+    control_event(b->machine, "BLOCK_IO_ERROR",
+                  json_pack("{s:s, s:s, s:s, s:s}", "device", b->id, "operation", "write",
+                            "action", "stop", "reason", strerror(-result)));
+    control_event(b->machine, "STOP", NULL);
+    return true;
+}
+
+void block_retry_stalled(struct machine *m)
+{
+    for (struct block_backend *b = m->blocks; b; b = b->next) {
+        struct block_request *request = b->stalled, *next;
+        for (b->stalled = NULL; request; request = next) {
+            next = request->next;
+            b->ops->submit(b, request);
+        }
+    }
+}
+
 void block_complete(struct block_request *request, int result)
 {
     struct block_backend *b = request->backend;
 
+    if (stall(b, request, result))
+        return;
     b->in_flight--;
     count(b, request, result);
     request->done(request, result);
 }
 
+/* What waits for `cont` cannot be waited for: it fails. */
+static void fail_stalled(struct block_backend *b)
+{
+    bool stop = b->stop_on_error;
+    struct block_request *request = b->stalled, *next;
+
+    b->stop_on_error = false;
+    for (b->stalled = NULL; request; request = next) {
+        next = request->next;
+        block_complete(request, -EIO);
+    }
+    b->stop_on_error = stop;
+}
+
 void block_drain(struct block_backend *b)
 {
+    if (b->debug)
+        block_debug_release(b);
     while (b->in_flight) {
+        if (b->stalled) {
+            fail_stalled(b);
+            continue;
+        }
         if (b->ops && b->ops->poll)
             b->ops->poll(b);
         else

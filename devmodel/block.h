@@ -15,6 +15,19 @@ int block_nbd_open(struct block_backend *b, const char *uri, struct error *error
 int block_daemon_open(struct block_backend *b, const char *file, const char *format,
                       struct error *error);
 
+/*
+ * blkdebug:CONFIG:FILE, the fault injection of QEMU's tests; only in the test program
+ * (weak). block_debug_take: true when the request was held or failed.
+ */
+__attribute__((weak)) int block_debug_open(struct block_backend *b, const char *file,
+                                           struct error *error);
+__attribute__((weak)) bool block_debug_take(struct block_backend *b,
+                                            struct block_request *request);
+__attribute__((weak)) void block_debug_release(struct block_backend *b);
+/* `qemu-io DRIVE "COMMAND"` of the text monitor: break EVENT TAG, resume TAG. */
+__attribute__((weak)) int block_debug_command(struct block_backend *b,
+                                              const char *command);
+
 /* block_complete() from the main loop, not now. */
 void block_complete_later(struct block_request *request, int result);
 

@@ -155,8 +155,8 @@ struct drive_place {
 };
 
 /* if=, index=, bus=, unit= choose the place; the rest describes the image. */
-static int take_place(struct options *o, unsigned number, struct drive_place *place,
-                      struct error *error)
+static int take_place(struct options *o, unsigned number, const bool ide_taken[4],
+                      struct drive_place *place, struct error *error)
 {
     const char *interface = options_take(o, "if"), *index = options_take(o, "index");
     const char *bus = options_take(o, "bus"), *unit = options_take(o, "unit");
@@ -171,11 +171,18 @@ static int take_place(struct options *o, unsigned number, struct drive_place *pl
     place->indexed = index || bus || unit;
     place->index = (unsigned)(index ? index_n : bus_n * 2 + unit_n);
     place->cdrom = media && strcmp(media, "cdrom") == 0;
+    while (!place->indexed && place->index < 3 && ide_taken[place->index])
+        place->index++;
     if (id) {
         snprintf(place->id, sizeof(place->id), "%s", id);
         return 0;
     }
-    snprintf(place->id, sizeof(place->id), "%s%u", place->interface, number);
+    /* As QEMU calls them: ide0-hd0, ide1-cd0, virtio0. */
+    if (strcmp(place->interface, "ide") == 0)
+        snprintf(place->id, sizeof(place->id), "ide%u-%s%u", place->index / 2,
+                 place->cdrom ? "cd" : "hd", place->index % 2);
+    else
+        snprintf(place->id, sizeof(place->id), "%s%u", place->interface, number);
     o->list = must_realloc(o->list, (o->count + 1) * sizeof(*o->list));
     o->list[o->count++] =
         (struct option){must_strdup("id"), must_strdup(place->id), false};
@@ -194,8 +201,6 @@ static int attach_drive(const struct drive_place *place, bool ide_taken[4],
     if (strcmp(place->interface, "ide") != 0)
         return error_set(error, -EINVAL, "drive %s: if=%s is not ide, virtio or none",
                          place->id, place->interface);
-    while (!place->indexed && index < 4 && ide_taken[index])
-        index++;
     if (index > 3 || ide_taken[index])
         return error_set(error, -EBUSY, "drive %s: IDE has no free place with index %u",
                          place->id, index);
@@ -215,7 +220,7 @@ static int add_drives(struct machine *m, const struct config *c, struct pending 
         err = options_parse(&o, c->drives.text[i], "file", error);
         if (err)
             return err;
-        err = take_place(&o, i, &place, error);
+        err = take_place(&o, i, ide_taken, &place, error);
         if (!err && strcmp(place.interface, "pflash") == 0)
             *flash = machine_string(m, options_peek(&o, "file") ?: "");
         else if (!err)

@@ -6,10 +6,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "block.h"
 #include "control.h"
 
 typedef json_t *(*handler)(struct machine *m, json_t *arguments, struct error *error);
@@ -79,6 +81,7 @@ static json_t *cont(struct machine *m, json_t *arguments, struct error *error)
         m->front->resume(m);
     else
         machine_start(m);
+    block_retry_stalled(m);
     control_event(m, "RESUME", NULL);
     return json_object();
 }
@@ -334,6 +337,33 @@ static json_t *query_pci(struct machine *m, json_t *arguments, struct error *err
     return json_pack("[{s:i, s:o}]", "bus", 0, "devices", devices);
 }
 
+/*
+ * The text monitor of QEMU, as far as its device tests need it.  The answer is a text; an
+ * empty one is success.
+ */
+static json_t *human_command(struct machine *m, json_t *arguments, struct error *error)
+{
+    const char *line = text_argument(arguments, "command-line");
+    char drive[64] = "", command[200] = "", text[4096] = "";
+    size_t used = 0;
+
+    if (!line)
+        return missing(error, "command-line");
+    if (strcmp(line, "info block") == 0) {
+        for (struct block_backend *b = m->blocks; b && used < sizeof(text); b = b->next)
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s: %s\r\n",
+                                     b->id, b->file ? b->file : "[not inserted]");
+        return json_string(text);
+    }
+    if (sscanf(line, "qemu-io %63s \"%199[^\"]\"", drive, command) == 2) {
+        struct block_backend *b = block_by_id(m, drive);
+        int err = b && b->debug ? block_debug_command(b, command) : -ENODEV;
+        return json_string(err ? "error: no such drive or command\r\n" : "");
+    }
+    error_set(error, -ENOSYS, "the text monitor has no command '%.80s'", line);
+    return NULL;
+}
+
 /* Device state to a file and back: what save, restore and restart are made of. */
 static json_t *save_state(struct machine *m, json_t *arguments, struct error *error)
 {
@@ -400,6 +430,7 @@ static const struct {
     {"cont", cont},
     {"system_reset", system_reset},
     {"system_powerdown", system_powerdown},
+    {"human-monitor-command", human_command},
     {"screendump", screendump},
     {"send-key", send_key},
     {"eject", eject},

@@ -451,6 +451,7 @@ struct block_request {
     void *opaque;
     struct block_backend *backend; /* filled in by block_submit */
     void *work;                    /* the back end's own */
+    struct block_request *next;    /* while it waits */
 };
 
 void block_submit(struct block_backend *b, struct block_request *request);

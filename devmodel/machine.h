@@ -198,6 +198,8 @@ int block_change_medium(struct block_backend *b, const char *file, bool force,
 void block_press_eject(struct block_backend *b);
 bool block_tray_locked(struct block_backend *b);
 void block_drain_all(struct machine *m);
+/* Try again what werror=stop held back. */
+void block_retry_stalled(struct machine *m);
 void block_free_all(struct machine *m);
 int char_add(struct machine *m, struct options *o, struct error *error);
 struct char_backend *char_by_id(struct machine *m, const char *id);

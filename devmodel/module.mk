@@ -13,7 +13,7 @@ DM_XEN_LIBS = $(shell $(PKG_CONFIG) --libs $(DM_XEN_PKGS))
 # looking, because they register themselves.
 DM_XEN_SRC := $(wildcard devmodel/xen_*.c) devmodel/main_xen.c
 # QEMU's libqtest wants QTEST_QEMU_BINARY to end with -system-x86_64: there is a link.
-DM_QTEST_SRC := devmodel/qtest.c devmodel/qtest_ram.c
+DM_QTEST_SRC := $(wildcard devmodel/qtest*.c)
 DM_COMMON_SRC := $(filter-out $(DM_XEN_SRC) $(DM_QTEST_SRC) devmodel/main_qtest.c, \
         $(wildcard devmodel/*.c)) $(wildcard ioemu/*/*.c) $(wildcard firmware/*.c)
 DM_COMMON_OBJ := $(DM_COMMON_SRC:%.c=$(B)/dm/%.o)
