@@ -218,6 +218,8 @@ void vga_port_write(struct vga *v, unsigned port, uint8_t value);
 extern const struct io_ops vga_low_io; /* offset from 0xa0000 */
 /* Registers changed: which view fits now?  Leaves a view that no longer does. */
 void vga_view_update(struct vga *v);
+/* If memory was accessed often enough: make it RAM now.  Only from accesses elsewhere. */
+void vga_view_lend(struct vga *v);
 /* Bring video memory up to date with what the guest wrote through a RAM window. */
 void vga_view_sync(struct vga *v);
 void vga_view_leave(struct vga *v);

@@ -8,6 +8,9 @@
  * An access that comes here costs an exit from the guest and a wake-up of this process.
  * In the two arrangements that software uses in bulk, the memory is therefore lent to the
  * guest as RAM after the first few accesses: text cells, and 64 KiB of linear pixels.
+ * That happens with the next access to one of our ports, never during an access to the
+ * memory itself: a hypervisor that is in the middle of emulating that instruction must
+ * find the same kind of memory when it goes on.
  * The window then has the layout the guest sees.  What the guest wrote there is found by
  * comparison with a shadow and brought into video memory before each picture, before each
  * trapped access and when registers change so that the window no longer fits.  A guest
@@ -97,7 +100,13 @@ static void lend_linear(struct vga *v)
 /* A trapped access happened where RAM would do. */
 static void count_trap(struct vga *v)
 {
-    if (v->view != VIEW_TRAP || v->wanted == VIEW_TRAP || ++v->view_traps < LEND_AFTER)
+    if (v->view == VIEW_TRAP && v->wanted != VIEW_TRAP && v->view_traps < LEND_AFTER)
+        v->view_traps++;
+}
+
+void vga_view_lend(struct vga *v)
+{
+    if (v->view != VIEW_TRAP || v->wanted == VIEW_TRAP || v->view_traps < LEND_AFTER)
         return;
     v->view_traps = 0;
     v->view_base = v->wanted_base;

@@ -114,6 +114,7 @@ static void write_dac(struct vga *v, uint8_t value)
 
 void vga_port_write(struct vga *v, unsigned port, uint8_t value)
 {
+    vga_view_lend(v);
     switch (port) {
     case PORT_AR_WRITE:
         write_ar(v, value);
@@ -169,6 +170,7 @@ void vga_port_write(struct vga *v, unsigned port, uint8_t value)
 
 uint8_t vga_port_read(struct vga *v, unsigned port)
 {
+    vga_view_lend(v);
     switch (port) {
     case PORT_AR_WRITE:
         return v->ar_data ? v->ar[v->ar_index & AR_INDEX] : v->ar_index;

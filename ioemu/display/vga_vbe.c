@@ -160,6 +160,7 @@ static uint64_t ports_read(void *opaque, uint64_t offset, unsigned size)
 {
     struct vga *v = opaque;
 
+    vga_view_lend(v);
     return offset == 0 ? v->vbe_index : vbe_read(v, v->vbe_index);
 }
 
@@ -167,6 +168,7 @@ static void ports_write(void *opaque, uint64_t offset, unsigned size, uint64_t v
 {
     struct vga *v = opaque;
 
+    vga_view_lend(v);
     if (offset == 0)
         v->vbe_index = (uint16_t)value;
     else
