@@ -36,7 +36,7 @@ option_bool("console_timestamps", opt_timestamps, "system time in front of each 
 static struct spinlock console_lock;
 static char ring[RING_SIZE];
 static uint32_t ring_put, ring_clear; /* bytes ever put; where `clear` was */
-static bool at_line_start = true, use_video, panicking;
+static bool at_line_start = true, dom0_mid_line, use_video, panicking;
 static int lock_owner = -1;
 
 static struct spinlock input_lock;
@@ -96,6 +96,9 @@ static void line_start(void)
 /* A message of ours: each line gets the prefix; all of it goes into the ring. */
 static void message(const char *s)
 {
+    if (dom0_mid_line)
+        emit("\n", 1);
+    dom0_mid_line = false;
     while (*s) {
         const char *nl = strchr(s, '\n');
         size_t n = nl ? (size_t)(nl - s) + 1 : strlen(s);
@@ -218,8 +221,11 @@ void console_write_guest(const char *buf, size_t n, uint16_t domid)
     if (!n)
         return;
     locked = lock();
+    if (!at_line_start)
+        emit("\n", 1); /* a message of ours that is not finished */
+    at_line_start = true;
     serial_write(buf, n);
-    at_line_start = buf[n - 1] == '\n';
+    dom0_mid_line = buf[n - 1] != '\n';
     unlock(locked);
 }
 

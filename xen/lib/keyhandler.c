@@ -74,6 +74,58 @@ static void key_registers(char key)
         smp_call(BIT(i), dump_cpu, NULL);
 }
 
+static const char *vcpu_state_name(const struct vcpu *v)
+{
+    return v->running                  ? "running"
+           : v->state == VCPU_RUNNABLE ? "runnable"
+           : v->state == VCPU_BLOCKED  ? "blocked"
+                                       : "offline";
+}
+
+static void key_domains(char key)
+{
+    static const char *const states[] = {"building", "alive", "dying", "dead"};
+
+    spin_lock(&domlist_lock);
+    list_for_each(e, &domain_list)
+    {
+        const struct domain *d = list_entry(e, struct domain, all_entry);
+
+        printk("d%u: %s%s, %lu of %lu pages, %u references, pause count %d\n", d->id,
+               states[d->state], d->is_shutting_down ? ", shut down" : "", d->tot_pages,
+               d->max_pages, d->ref_count, d->controller_pause_count);
+        for_each_vcpu(d, v)
+            printk("  d%uv%u: %s, CPU %u, pause count %d, affinity %lx\n", d->id, v->id,
+                   vcpu_state_name(v), v->cpu, v->pause_count, v->hard_affinity);
+    }
+    spin_unlock(&domlist_lock);
+}
+
+/* Read without the queues' locks: good enough to see who keeps a CPU busy. */
+static void key_run_queues(char key)
+{
+    for (unsigned int i = 0; i < nr_cpus; i++) {
+        const struct vcpu *v = READ_ONCE(cpus[i]->curr);
+
+        if (!v || v == cpus[i]->idle)
+            printk("CPU %u: idle\n", i);
+        else
+            printk("CPU %u: d%uv%u, virtual run time %lu us\n", i, v->domain->id, v->id,
+                   v->vruntime / 1000);
+    }
+    spin_lock(&domlist_lock);
+    list_for_each(e, &domain_list)
+    {
+        const struct domain *d = list_entry(e, struct domain, all_entry);
+
+        for_each_vcpu(d,
+                      v) if (!v->running && v->state == VCPU_RUNNABLE && !v->pause_count)
+            printk("waiting for CPU %u: d%uv%u, virtual run time %lu us\n", v->cpu, d->id,
+                   v->id, v->vruntime / 1000);
+    }
+    spin_unlock(&domlist_lock);
+}
+
 static void key_dom0(char key)
 {
     if (!dom0)
@@ -139,6 +191,8 @@ void keyhandler_init(void)
     keyhandler_register('h', key_help, "this list");
     keyhandler_register('d', key_registers, "what each CPU runs, with registers");
     keyhandler_register('0', key_dom0, "registers of Dom0's vCPUs");
+    keyhandler_register('q', key_domains, "domains");
+    keyhandler_register('r', key_run_queues, "who runs and who waits for a CPU");
     keyhandler_register('i', key_interrupts, "interrupts of the machine");
     keyhandler_register('m', key_memory, "memory");
     keyhandler_register('a', key_timers, "timers");
