@@ -101,10 +101,6 @@ static long run(struct hcall *c, struct domain *d, struct xen_domctl *op)
             return -EINVAL;
         domain_resume(d);
         return 0;
-    case XEN_DOMCTL_getdomaininfo:
-        domain_info(d, &op->u.getdomaininfo);
-        op->domain = d->id;
-        return 0;
     case XEN_DOMCTL_max_vcpus:
         return max_vcpus(c, d, op->u.max_vcpus.max);
     case XEN_DOMCTL_max_mem:
@@ -201,6 +197,24 @@ static long run(struct hcall *c, struct domain *d, struct xen_domctl *op)
     return -EOPNOTSUPP; /* the rest of what the table knows */
 }
 
+/* Of the domain with this id or the next higher one: tools walk the domains so. */
+static long getdomaininfo(struct xen_domctl *op)
+{
+    if (op->domain >= DOMID_FIRST_RESERVED)
+        return -EINVAL;
+    for (unsigned int id = op->domain; id < MAX_DOMAINS; id++) {
+        struct domain *d = domain_peek(id) ? domain_get_by_id(id) : NULL;
+
+        if (!d)
+            continue;
+        domain_info(d, &op->u.getdomaininfo);
+        op->domain = d->id;
+        domain_put(d);
+        return 0;
+    }
+    return -ESRCH;
+}
+
 static bool is_error_with_answer(uint32_t cmd, long rc)
 {
     return (cmd == XEN_DOMCTL_set_cpu_policy || cmd == XEN_DOMCTL_get_cpu_policy) &&
@@ -223,6 +237,9 @@ long do_domctl(struct hcall *c)
     switch (op.cmd) {
     case XEN_DOMCTL_createdomain:
         rc = domctl_create(c, &op);
+        break;
+    case XEN_DOMCTL_getdomaininfo:
+        rc = getdomaininfo(&op);
         break;
     case XEN_DOMCTL_assign_device: /* may name no domain at all */
     case XEN_DOMCTL_test_assign_device:
