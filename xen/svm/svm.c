@@ -15,9 +15,11 @@
 #include "lib/string.h"
 
 uint32_t svm_features;
+static bool has_tsc_aux; /* RDTSCP */
 
 #define CPUID_SVM    0x8000000au
 #define VM_CR_SVMDIS BIT(4)
+#define DR7_ENABLES  0xffull
 #define IOPM_ORDER   2 /* 12 KiB of 16 */
 #define MSRPM_ORDER  1
 
@@ -98,6 +100,7 @@ static int svm_cpu_up(void)
     p2m_format.dirty_mask = NPT_D;
     cpuid(0x80000001, &a, &b, &cx, &d);
     p2m_format.has_1g = d & BIT(26);
+    has_tsc_aux = d & BIT(27);
     return 0;
 }
 
@@ -575,8 +578,13 @@ static void svm_ctxt_switch_from(struct vcpu *v)
         save_dr(v);
 }
 
+/* VMRUN loads DR7 but not what it enables, and not what RDTSCP reads. */
 static void svm_ctxt_switch_to(struct vcpu *v)
 {
+    if (v->hvm->dr7 & DR7_ENABLES)
+        load_dr(v);
+    if (has_tsc_aux)
+        (void)wrmsr_safe(MSR_TSC_AUX, v->hvm->tsc_aux);
 }
 
 static void svm_dump(struct vcpu *v)
