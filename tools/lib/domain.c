@@ -389,8 +389,8 @@ static int set_affinity(struct hypervisor *h, const struct domain_spec *spec,
 static int set_policy(struct hypervisor *h, const struct domain_spec *spec,
                       uint32_t domid, struct failure *f)
 {
-    int rc = xc_cpuid_apply_policy(h->xch, domid, false, NULL, 0, true, false, false,
-                                   NULL, NULL);
+    int rc = xc_cpuid_apply_policy(h->xch, domid, false, NULL, 0, true, spec->native_tsc,
+                                   false, NULL, NULL);
     int err = rc == -1 ? -errno : rc; /* the library does both */
 
     if (err && err != -EOPNOTSUPP && err != -ENOSYS)

@@ -5,7 +5,8 @@
  * machine may have it: nested virtualization, MONITOR/MWAIT, performance counters, debug
  * store, SPEC_CTRL and what needs it, supervisor XSAVE states, CET, MPX, PT, SGX, TSX by
  * default. x2APIC, TSC deadline and TSC_ADJUST are ours: offered whatever the machine
- * has.
+ * has. So is the invariant TSC: our own clock is the TSC (cpu/time.c), and what has
+ * nested paging but not that bit is an emulator.
  */
 #include "hvm/cpuid.h"
 #include "hvm/vlapic.h"
@@ -177,8 +178,8 @@ static const uint16_t opt_in[] = {F(MOVDIRI), F(MOVDIR64B), F(AVX512_VP2INTERSEC
 
 /* Ours, on any machine. */
 static const uint16_t emulated[] = {
-    F(APIC), F(X2APIC), F(TSC_DEADLINE), F(TSC_ADJUST), F(MTRR),
-    F(PAT),  F(MCE),    F(MCA),          F(HYPERVISOR), F(HTT)};
+    F(APIC), F(X2APIC), F(TSC_DEADLINE), F(TSC_ADJUST), F(MTRR), F(PAT),
+    F(MCE),  F(MCA),    F(HYPERVISOR),   F(HTT),        F(ITSC)};
 
 /* Without the first the second makes no sense. In an order that one pass settles. */
 static const uint16_t needs[][2] = {
@@ -656,7 +657,9 @@ void cpu_policy_domain_destroy(struct domain *d)
 }
 
 /* One package; a core for each vCPU. Guests' APIC ids leave room for a sibling thread,
- * which is never there. */
+ * which is never there. Tools do not change this: the Xen libraries scale the machine's
+ * counts, so that a guest of two vCPUs on a machine of one core would have two packages.
+ */
 void cpu_policy_update_topology(struct domain *d)
 {
     struct cpu_policy *p = d->hvm->policy;
@@ -669,8 +672,6 @@ void cpu_policy_update_topology(struct domain *d)
     bits = 32 - __builtin_clz(max_id | 1);
     p->topo[0] = (struct cpuid_leaf){.a = smt, .b = 1, .c = 0x100};
     p->topo[1] = (struct cpuid_leaf){.a = bits, .b = n, .c = 0x201};
-    if (p->tool_topology)
-        return;
     /* Ids of the package, not processors: legacy kernels round up to a power of two. */
     p->basic[1].b = (p->basic[1].b & 0xff00ffff) | min(1u << bits, 128u) << 16;
     if (n > 1)
@@ -733,7 +734,6 @@ int cpu_policy_domain_set(struct domain *d, const xen_cpuid_leaf_t *leaves,
     if (!rc) {
         cpu_policy_to_featureset(max, allowed);
         recalculate(p, max, allowed);
-        p->tool_topology = true;
         *d->hvm->policy = *p;
         cpu_policy_update_topology(d);
     }

@@ -45,8 +45,7 @@ struct cpu_policy {
     /* Derived from the above. */
     uint64_t xcr0_mask, cr4_mask, efer_mask;
     uint8_t maxphysaddr;
-    bool amd;           /* or Hygon; else Intel and compatible */
-    bool tool_topology; /* a tool has set it: cache and core counts stay as they are */
+    bool amd; /* or Hygon; else Intel and compatible */
 };
 
 /* Where tools are told what was wrong; ~0: nothing in particular. */
