@@ -171,7 +171,8 @@ SNIPPET3("movq $0x700000000000, %rdi", "movl %eax, (%rdi)", "", 0);
 SNIPPET3("movq $0x700000000000, %rsi", "movb (%rsi), %al", "", 0);
 SNIPPET3("movabsq $0x8000000000000000, %rsi", "movq (%rsi), %rax", "", 0);
 SNIPPET("movaps %xmm0, 1(%rdi)", 0);
-SNIPPET(".byte 0xf0; movl %eax, (%rdi)", 0);
+/* Not here: LOCK before an instruction that cannot have it. QEMU 7.2 ignores it, so there
+ * is nothing to compare with; the host's processor is asked in tests/unit-emulate. */
 SNIPPET("int3", 0);
 SNIPPETS_END(table);
 

@@ -284,7 +284,7 @@ static void timer(const char *mode)
 
 static void deadline(const char *mode)
 {
-    uint64_t start;
+    uint64_t start, back;
 
     if (!(cpuid(1, 0).ecx & CPUID1_ECX_DEADLINE)) {
         skip("not offered", "%s: TSC deadline", mode);
@@ -295,8 +295,10 @@ static void deadline(const char *mode)
     asm volatile("mfence" ::: "memory");
     start = rdtsc();
     wrmsr(MSR_TSC_DEADLINE, start + ms_to_tsc(3));
-    check(rdmsr(MSR_TSC_DEADLINE) == start + ms_to_tsc(3), "%s: the deadline reads back",
-          mode);
+    back = rdmsr(MSR_TSC_DEADLINE);
+    /* It may be over already where the machine is an emulator on a busy host. */
+    check(back == start + ms_to_tsc(3) || (back == 0 && rdtsc() >= start + ms_to_tsc(3)),
+          "%s: the deadline reads back", mode);
     check(wait_change(&hits, 0, WAIT_MS), "%s: TSC deadline fires", mode);
     check(hit_tsc >= start + ms_to_tsc(3), "%s: not early", mode);
     check_eq(rdmsr(MSR_TSC_DEADLINE), 0, "%s: and is 0 afterwards", mode);
@@ -305,9 +307,13 @@ static void deadline(const char *mode)
     check(wait_change(&hits, 0, WAIT_MS), "%s: a deadline in the past fires at once",
           mode);
     reset_hits();
-    wrmsr(MSR_TSC_DEADLINE, rdtsc() + ms_to_tsc(5));
+    start = rdtsc();
+    wrmsr(MSR_TSC_DEADLINE, start + ms_to_tsc(20));
     wrmsr(MSR_TSC_DEADLINE, 0);
-    check(!wait_change(&hits, 0, 15), "%s: 0 disarms it", mode);
+    if (rdtsc() >= start + ms_to_tsc(20))
+        skip("the host is too slow", "%s: 0 disarms it", mode);
+    else
+        check(!wait_change(&hits, 0, 40), "%s: 0 disarms it", mode);
     apic_write(APIC_LVTT, APIC_LVT_MASKED | VECTOR_TIMER);
 }
 
