@@ -131,6 +131,16 @@ void apic_send_startup(uint32_t apic_id, uint8_t page)
     apic_icr(apic_id, APIC_DELIVERY_SIPI | APIC_ICR_ASSERT | page);
 }
 
+/* Bring the mode bits of this CPU to what was chosen. */
+static void apic_enable(void)
+{
+    uint64_t base = rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
+
+    wrmsr(MSR_APIC_BASE, base);
+    if (x2apic)
+        wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+}
+
 void apic_init(void)
 {
     uint32_t features = cpuid_get(1, CPUID_ECX);
@@ -145,6 +155,7 @@ void apic_init(void)
     if (!x2apic)
         apic_regs = map_mmio(acpi.lapic_base, PAGE_SIZE);
     deadline = features & BIT(24);
+    apic_enable();
 }
 
 /* Interrupts that were in service when the firmware or a panicked system left. */
@@ -163,11 +174,7 @@ static void apic_clear_isr(void)
 
 void apic_init_cpu(void)
 {
-    uint64_t base = rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
-
-    wrmsr(MSR_APIC_BASE, base);
-    if (x2apic)
-        wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+    apic_enable();
     if (!x2apic) {
         apic_write(APIC_DFR, APIC_DFR_FLAT);
         if (this_cpu()->id < APIC_MAX_FLAT_CPUS)
