@@ -315,7 +315,7 @@ void vmx_set_msrs(struct vcpu *v, const struct hvm_msrs *m)
     if (msrs_live(s))
         load_syscall_msrs(s);
     else
-        s->last_cpu = ~0u; /* what a CPU still has of them is old */
+        s->msr_cpu = ~0u; /* what a CPU still has of them is old */
     before = vmcs_open(s);
     vmwrite(GUEST_SYSENTER_CS, m->sysenter_cs);
     vmwrite(GUEST_SYSENTER_ESP, m->sysenter_esp);
@@ -375,8 +375,9 @@ void vmx_load_registers(struct vcpu *v)
     struct vmx_cpu *c = vmx_this_cpu();
 
     /* The idle vCPU, if nobody else, may have run between: it changes none of them. */
-    if (c->msr_owner != s || s->last_cpu != this_cpu()->id) {
+    if (c->msr_owner != s || s->msr_cpu != this_cpu()->id) {
         c->msr_owner = s;
+        s->msr_cpu = this_cpu()->id;
         load_syscall_msrs(s);
         (void)wrmsr_safe(MSR_TSC_AUX, v->hvm->tsc_aux);
     }

@@ -239,9 +239,11 @@ struct vmx_vcpu {
     uint64_t vmcs_maddr;
     uint8_t *vapic; /* virtual-APIC page: only its TPR is used */
     uint64_t eptp;
-    uint64_t host_rsp; /* as the VMCS has it; entry.S writes it when it differs */
-    bool launched;     /* since the last VMCLEAR */
-    unsigned int last_cpu;
+    uint64_t host_rsp;     /* as the VMCS has it; entry.S writes it when it differs */
+    bool launched;         /* since the last VMCLEAR */
+    unsigned int last_cpu; /* where it entered the guest last: its TLB is of use there */
+    unsigned int host_cpu; /* whose host state the VMCS has */
+    unsigned int msr_cpu;  /* where its system call MSRs were loaded last */
     uint32_t vpid_generation; /* of the CPU's, when the VPID was given */
     uint32_t ept_flush_gen;   /* hvm_vcpu.flush_gen_seen of the last INVEPT */
 

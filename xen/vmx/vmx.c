@@ -213,7 +213,7 @@ static int vmx_vcpu_init(struct vcpu *v)
     if (!s->vmcs || !s->vapic)
         return -ENOMEM; /* the caller destroys */
     s->vmcs_maddr = virt_to_maddr(s->vmcs);
-    s->last_cpu = ~0u;
+    s->last_cpu = s->host_cpu = s->msr_cpu = ~0u;
     *(uint32_t *)s->vmcs = vmx_caps.revision;
     vmclear(s->vmcs_maddr);
     before = vmcs_open(s);
@@ -439,8 +439,10 @@ static void vmx_ctxt_switch_to(struct vcpu *v)
 
     vmptrld(s->vmcs_maddr);
     vmx_this_cpu()->loaded = s;
-    if (s->last_cpu != this_cpu()->id)
+    if (s->host_cpu != this_cpu()->id) {
+        s->host_cpu = this_cpu()->id;
         load_host_of_cpu();
+    }
     vmx_load_registers(v);
 }
 
