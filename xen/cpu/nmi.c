@@ -58,7 +58,8 @@ void nmi_handle(struct trap_frame *f)
         dump_state(f);
         panic("NMI, reason 0x%02x", reason);
     }
-    printk("CPU %u: NMI, reason 0x%02x, at %pS\n", cpu, reason, (void *)f->rip);
+    if (console_is_free())
+        printk("CPU %u: NMI, reason 0x%02x, at %pS\n", cpu, reason, (void *)f->rip);
 }
 
 void nmi_stop_others(void)

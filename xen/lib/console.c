@@ -57,6 +57,11 @@ static bool lock(void)
     return true;
 }
 
+bool console_is_free(void)
+{
+    return !spin_is_locked(&console_lock) && !serial_is_busy();
+}
+
 static void unlock(bool locked)
 {
     if (!locked)

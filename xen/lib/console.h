@@ -35,6 +35,8 @@ bool console_owns_gsi(unsigned int gsi);
 
 /* From now on each write waits until it is out, and no lock is taken: for panic(). */
 void console_force_sync(void);
+/* Nobody is printing: an NMI handler may. */
+bool console_is_free(void);
 /* Wait until all output left the machine. */
 void console_flush(void);
 

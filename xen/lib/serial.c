@@ -274,6 +274,11 @@ void serial_init_irq(void)
     }
 }
 
+bool serial_is_busy(void)
+{
+    return spin_is_locked(&tx_lock);
+}
+
 void serial_force_sync(void)
 {
     sync = true;

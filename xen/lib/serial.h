@@ -13,6 +13,7 @@ void serial_init_irq(void);
 void serial_interrupt(void); /* VECTOR_SERIAL */
 void serial_force_sync(void);
 void serial_flush(void);
+bool serial_is_busy(void); /* someone is in serial_write() */
 bool serial_owns_port(uint16_t port);
 bool serial_owns_gsi(unsigned int gsi);
 
