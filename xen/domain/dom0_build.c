@@ -127,24 +127,29 @@ static int populate(struct domain *d, uint64_t want)
     return 0;
 }
 
-static bool is_dom0_ram(struct domain *d, uint64_t gfn)
+/* Is it Dom0's RAM; *order is that of the mapping, or of the hole, that it lies in. */
+static bool is_dom0_ram(struct domain *d, uint64_t gfn, unsigned int *order)
 {
     enum p2m_type t;
 
-    p2m_lookup(d, GFN(gfn), &t, NULL);
+    p2m_lookup(d, GFN(gfn), &t, order);
     return t == P2M_RAM_RW;
 }
 
 /* Highest place below 4 GiB for `bytes` of Dom0's RAM, at or above `floor`; 0 if none. */
 static uint64_t place_high(struct domain *d, uint64_t bytes, uint64_t floor, uint64_t top)
 {
-    uint64_t need = ALIGN_UP(bytes, PAGE_SIZE) >> PAGE_SHIFT, run = 0;
+    uint64_t need = ALIGN_UP(bytes, PAGE_SIZE) >> PAGE_SHIFT, run = 0, first;
+    uint64_t low = ALIGN_UP(floor, PAGE_SIZE) >> PAGE_SHIFT;
+    unsigned int order;
 
-    for (uint64_t gfn = min(top, (uint64_t)GB(4)) >> PAGE_SHIFT;
-         gfn-- > floor >> PAGE_SHIFT;) {
-        run = is_dom0_ram(d, gfn) ? run + 1 : 0;
-        if (run == need)
-            return gfn << PAGE_SHIFT;
+    for (uint64_t gfn = min(top, (uint64_t)GB(4)) >> PAGE_SHIFT; gfn > low; gfn = first) {
+        bool ram = is_dom0_ram(d, gfn - 1, &order);
+
+        first = max((gfn - 1) & ~(BIT(order) - 1), low);
+        run = ram ? run + gfn - first : 0;
+        if (run >= need)
+            return (first + run - need) << PAGE_SHIFT;
     }
     return 0;
 }
@@ -169,14 +174,17 @@ static unsigned int make_memmap(struct domain *d, struct hvm_memmap_table_entry 
         }
         gfn = ALIGN_UP(e->addr, PAGE_SIZE) >> PAGE_SHIFT;
         while (gfn < end && n < max_entries) {
-            bool ram = is_dom0_ram(d, gfn);
-            bool acpi_page = gfn - (acpi_gpa >> PAGE_SHIFT) < acpi_bytes >> PAGE_SHIFT;
-            uint64_t first = gfn;
+            uint64_t first = gfn, acpi_first = acpi_gpa >> PAGE_SHIFT;
+            uint64_t acpi_end = (acpi_gpa + acpi_bytes) >> PAGE_SHIFT;
+            bool acpi_page = gfn >= acpi_first && gfn < acpi_end;
+            uint64_t limit = acpi_page          ? min(end, acpi_end)
+                             : gfn < acpi_first ? min(end, acpi_first)
+                                                : end;
+            unsigned int order;
+            bool ram = is_dom0_ram(d, gfn, &order);
 
-            while (gfn < end && is_dom0_ram(d, gfn) == ram &&
-                   (gfn - (acpi_gpa >> PAGE_SHIFT) < acpi_bytes >> PAGE_SHIFT) ==
-                       acpi_page)
-                gfn++;
+            while (gfn < limit && is_dom0_ram(d, gfn, &order) == ram)
+                gfn = min((gfn | (BIT(order) - 1)) + 1, limit);
             map[n++] = (struct hvm_memmap_table_entry){
                 .addr = first << PAGE_SHIFT,
                 .size = (gfn - first) << PAGE_SHIFT,
