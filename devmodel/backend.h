@@ -96,6 +96,7 @@ struct block_backend_ops {
     /* Wait for some request to complete, without the loop; NULL: the worker threads do.
      */
     void (*poll)(struct block_backend *b);
+    int (*resize)(struct block_backend *b, uint64_t bytes); /* NULL: cannot */
     void (*close)(struct block_backend *b);
 };
 

@@ -81,6 +81,23 @@ int block_change_medium(struct block_backend *b, const char *file, bool force,
     return err;
 }
 
+int block_resize(struct block_backend *b, uint64_t bytes, struct error *error)
+{
+    if (!b->ops || !b->ops->resize || b->read_only || b->cdrom)
+        return error_set(error, -ENOTSUP, "drive %s cannot change its size", b->id);
+    if (!bytes || bytes % 512)
+        return error_set(error, -EINVAL, "a size of %llu bytes is not whole sectors",
+                         (unsigned long long)bytes);
+    block_drain(b);
+    int err = b->ops->resize(b, bytes);
+    if (err)
+        return error_set(error, err, "drive %s: %s", b->id, strerror(-err));
+    b->bytes = bytes;
+    if (b->front && b->front->medium_changed)
+        b->front->medium_changed(b->front_opaque);
+    return 0;
+}
+
 bool block_tray_locked(struct block_backend *b)
 {
     return b->front && b->front->tray_locked && b->front->tray_locked(b->front_opaque);
@@ -112,6 +129,7 @@ static const struct option_desc drive_table[] = {
     OPTION("snapshot", BOOL, struct drive_options, snapshot, "off", "forget writes"),
     OPTION("cache", IGNORE, struct drive_options, snapshot, NULL, "flushes are honoured"),
     OPTION("aio", IGNORE, struct drive_options, snapshot, NULL, "always a thread pool"),
+    OPTION("file.read-zeroes", IGNORE, struct drive_options, snapshot, NULL, "it does"),
     OPTION("discard", IGNORE, struct drive_options, snapshot, NULL, "as the image can"),
     OPTION("auto-read-only", IGNORE, struct drive_options, snapshot, NULL,
            "never guesses"),

@@ -197,8 +197,18 @@ static void file_close(struct block_backend *b)
     free(f);
 }
 
+static int file_resize(struct block_backend *b, uint64_t bytes)
+{
+    struct block_file *f = to_file(b);
+
+    if (f->device)
+        return -ENOTSUP;
+    return ftruncate(f->fd, (off_t)bytes) ? -errno : 0;
+}
+
 static const struct block_backend_ops file_ops = {
     .name = "file",
+    .resize = file_resize,
     .submit = file_submit,
     .close = file_close,
 };
@@ -307,8 +317,14 @@ static void null_close(struct block_backend *b)
 {
 }
 
+static int null_resize(struct block_backend *b, uint64_t bytes)
+{
+    return 0;
+}
+
 static const struct block_backend_ops null_ops = {
     .name = "null",
+    .resize = null_resize,
     .submit = null_submit,
     .close = null_close,
 };

@@ -270,6 +270,27 @@ static json_t *change_medium(struct machine *m, json_t *arguments, struct error 
                : json_object();
 }
 
+static json_t *resize(struct machine *m, json_t *arguments, struct error *error)
+{
+    struct block_backend *b = drive_argument(m, arguments, error);
+    json_t *size = json_object_get(arguments, "size");
+
+    if (!b)
+        return NULL;
+    if (!json_is_integer(size) || json_integer_value(size) < 0)
+        return missing(error, "size");
+    return block_resize(b, (uint64_t)json_integer_value(size), error) ? NULL
+                                                                      : json_object();
+}
+
+/* Devices are made at the start only. */
+static json_t *no_hotplug(struct machine *m, json_t *arguments, struct error *error)
+{
+    error_set(error, -ENOTSUP,
+              "devices cannot be added or removed while the machine exists");
+    return NULL;
+}
+
 static json_t *query_cpus(struct machine *m, json_t *arguments, struct error *error)
 {
     json_t *list = json_array();
@@ -433,6 +454,9 @@ static const struct {
     {"human-monitor-command", human_command},
     {"screendump", screendump},
     {"send-key", send_key},
+    {"block_resize", resize},
+    {"device_add", no_hotplug},
+    {"device_del", no_hotplug},
     {"eject", eject},
     {"blockdev-change-medium", change_medium},
     {"change", change_medium},

@@ -195,6 +195,8 @@ int block_open_medium(struct block_backend *b, const char *file, const char *for
 void block_close_medium(struct block_backend *b);
 int block_change_medium(struct block_backend *b, const char *file, bool force,
                         struct error *error);
+/* The image grows or shrinks; the device is told. */
+int block_resize(struct block_backend *b, uint64_t bytes, struct error *error);
 void block_press_eject(struct block_backend *b);
 bool block_tray_locked(struct block_backend *b);
 void block_drain_all(struct machine *m);
