@@ -196,7 +196,8 @@ static void self_test(struct i8042 *c)
     c->source = FROM_NOBODY;
     ps2_queue_clear(&c->own);
     ps2_reply(&c->own, 0x55); /* before anything the devices have to say */
-    write_mode(c, mode(c) | MODE_SYSTEM);
+    c->status |= STATUS_SYSTEM;
+    refill(c);
 }
 
 static void write_command(void *opaque, uint64_t offset, unsigned size, uint64_t value)

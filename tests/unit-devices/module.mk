@@ -17,4 +17,7 @@ $(DEVICE_TESTS): $(B)/tests/unit/test_%: $(B)/tests/unit-devices/test_%.o \
 
 $(B)/tests/unit/test_vnc: DEVICE_TEST_LIBS += -lvncclient
 
+DEPS += qemu-system-x86
+SYSTEM_TESTS += tests/unit-devices/compare-qemu
+
 -include $(wildcard $(B)/tests/unit-devices/*.d)
