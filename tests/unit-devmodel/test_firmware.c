@@ -1,0 +1,314 @@
+/*
+ * What firmware is told: fw_cfg through ports and DMA, e820, boot order, SMBIOS, and the
+ * ACPI tables as firmware places them (loader script run, sums checked, AML disassembled
+ * by iasl).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "tests/unit-devmodel/bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ITEM_MOST 65536
+
+static size_t find_file(struct bench *b, const char *name, uint16_t *key)
+{
+    out16(b, 0x510, 0x19);
+    uint32_t count = 0;
+    for (unsigned i = 0; i < 4; i++)
+        count = count << 8 | in8(b, 0x511);
+    for (uint32_t n = 0; n < count; n++) {
+        uint8_t entry[64];
+        for (unsigned i = 0; i < sizeof(entry); i++)
+            entry[i] = in8(b, 0x511);
+        if (strcmp((char *)entry + 8, name) == 0) {
+            *key = load_be16(entry + 4);
+            return load_be32(entry);
+        }
+    }
+    return 0;
+}
+
+/* Read a file by DMA. */
+static size_t read_file(struct bench *b, const char *name, uint8_t *data)
+{
+    uint16_t key;
+    size_t bytes = find_file(b, name, &key);
+    uint8_t request[16];
+
+    assert_true(bytes && bytes <= ITEM_MOST);
+    store_be32(request, (uint32_t)key << 16 | 8 | 2); /* select, read */
+    store_be32(request + 4, (uint32_t)bytes);
+    store_be64(request + 8, 0x200000);
+    mem_put(b, 0x100000, request, sizeof(request));
+    out32(b, 0x514, 0);
+    out32(b, 0x518, __builtin_bswap32(0x100000));
+    mem_get(b, 0x100000, request, 4);
+    assert_int_equal(load_be32(request), 0);
+    mem_get(b, 0x200000, data, bytes);
+    return bytes;
+}
+
+static void test_fw_cfg(void **state)
+{
+    struct bench b = {.image = ""};
+    uint8_t data[ITEM_MOST], request[16];
+    uint16_t key;
+
+    bench_start(&b, "-nodefaults", "-fw_cfg", "opt/a,string=hello", NULL);
+    out16(&b, 0x510, 0);
+    assert_int_equal(in8(&b, 0x511), 'Q');
+    assert_int_equal(in8(&b, 0x511), 'E');
+    assert_int_equal(in32(&b, 0x514), 0x554d4551);
+    assert_int_equal(in32(&b, 0x518), 0x47464320);
+    assert_int_equal(read_file(&b, "opt/a", data), 5);
+    assert_memory_equal(data, "hello", 5);
+    /* Behind the end there are zeroes; skipping works; writing is refused. */
+    find_file(&b, "opt/a", &key);
+    store_be32(request, (uint32_t)key << 16 | 8 | 4);
+    store_be32(request + 4, 4);
+    mem_put(&b, 0x100000, request, sizeof(request));
+    out32(&b, 0x518, __builtin_bswap32(0x100000));
+    assert_int_equal(in8(&b, 0x511), 'o');
+    assert_int_equal(in8(&b, 0x511), 0);
+    store_be32(request, 16);
+    mem_put(&b, 0x100000, request, sizeof(request));
+    out32(&b, 0x518, __builtin_bswap32(0x100000));
+    mem_get(&b, 0x100000, request, 4);
+    assert_int_equal(load_be32(request), 1);
+    /* 4 GiB to where no memory is: an error, and soon. */
+    store_be32(request, (uint32_t)key << 16 | 8 | 2);
+    store_be32(request + 4, 0xffffffff);
+    store_be64(request + 8, 0xf0000000);
+    mem_put(&b, 0x100000, request, sizeof(request));
+    out32(&b, 0x518, __builtin_bswap32(0x100000));
+    mem_get(&b, 0x100000, request, 4);
+    assert_int_equal(load_be32(request), 1);
+    out32(&b, 0x514, 0xffffffff);
+    out32(&b, 0x518, 0xffffffff);
+    bench_stop(&b);
+}
+
+static void test_memory_map(void **state)
+{
+    struct bench b = {.image = ""};
+    uint8_t map[ITEM_MOST];
+
+    bench_start(&b, "-nodefaults", "-m", "5G", NULL);
+    assert_int_equal(read_file(&b, "etc/e820", map), 60);
+    assert_int_equal(load_le64(map), 0);
+    assert_int_equal(load_le64(map + 8), 0xc0000000);
+    assert_int_equal(load_le32(map + 36), 2);
+    assert_int_equal(load_le64(map + 40), 1ull << 32);
+    assert_int_equal(load_le64(map + 48), 2ull << 30);
+    bench_stop(&b);
+}
+
+static void test_boot_order(void **state)
+{
+    struct bench b = {.image = ""};
+    uint8_t text[ITEM_MOST];
+
+    bench_start(&b, "-nodefaults", "-boot", "order=dc", "-drive",
+                "file=null-co://,if=ide,id=x", "-device", "ide-cd,bus=ide.1", "-drive",
+                "file=null-co://,if=none,id=y", "-device",
+                "ide-hd,drive=y,bus=ide.1,unit=1,bootindex=5", NULL);
+    size_t bytes = read_file(&b, "bootorder", text);
+    assert_int_equal(text[bytes - 1], 0);
+    assert_string_equal((char *)text, "/pci@i0cf8/ide@1,1/drive@1/disk@1\n"
+                                      "/pci@i0cf8/ide@1,1/drive@1/disk@0\n"
+                                      "/pci@i0cf8/ide@1,1/drive@0/disk@0\n");
+    bench_stop(&b);
+}
+
+static uint8_t sum(const uint8_t *data, size_t bytes)
+{
+    uint8_t s = 0;
+
+    while (bytes--)
+        s = (uint8_t)(s + *data++);
+    return s;
+}
+
+static void test_smbios(void **state)
+{
+    struct bench b = {.image = ""};
+    uint8_t anchor[ITEM_MOST], tables[ITEM_MOST];
+    unsigned seen[128] = {0}, count = 0, largest = 0;
+
+    bench_start(&b, "-nodefaults", "-smp", "3", "-uuid",
+                "00112233-4455-6677-8899-aabbccddeeff", "-smbios", "type=1,serial=S-1",
+                NULL);
+    assert_int_equal(read_file(&b, "etc/smbios/smbios-anchor", anchor), 31);
+    assert_int_equal(sum(anchor, 31), 0);
+    assert_int_equal(sum(anchor + 16, 15), 0);
+    size_t bytes = read_file(&b, "etc/smbios/smbios-tables", tables), at = 0;
+    assert_int_equal(bytes, load_le16(anchor + 22));
+    while (at + 4 <= bytes) {
+        size_t start = at;
+        unsigned type = tables[at];
+        seen[type & 127]++;
+        count++;
+        if (type == 1) {
+            assert_int_equal(tables[at + 8], 0x33);
+            assert_int_equal(tables[at + 15], 0x66);
+        }
+        at += tables[at + 1];
+        while (at + 1 < bytes && (tables[at] || tables[at + 1]))
+            at++;
+        at += 2;
+        if (at - start > largest)
+            largest = (unsigned)(at - start);
+        if (type == 127)
+            break;
+    }
+    assert_int_equal(at, bytes);
+    assert_int_equal(count, load_le16(anchor + 28));
+    assert_int_equal(largest, load_le16(anchor + 8));
+    assert_int_equal(seen[4], 3);
+    assert_int_equal(seen[0] && seen[1] && seen[3] && seen[16] && seen[17] && seen[19],
+                     1);
+    bench_stop(&b);
+}
+
+/* ---- ACPI ---------------------------------------------------------------------------
+ */
+
+#define TABLES_AT 0x7f000000u /* where the test's firmware puts them */
+#define RSDP_AT   0x000f5000u
+
+struct acpi {
+    uint8_t tables[ITEM_MOST], rsdp[64];
+    size_t bytes;
+    unsigned allocated, pointers, sums;
+};
+
+static uint8_t *file_named(struct acpi *a, const uint8_t *name, uint32_t *base)
+{
+    bool rsdp = strcmp((const char *)name, "etc/acpi/rsdp") == 0;
+
+    assert_true(rsdp || strcmp((const char *)name, "etc/acpi/tables") == 0);
+    if (base)
+        *base = rsdp ? RSDP_AT : TABLES_AT;
+    return rsdp ? a->rsdp : a->tables;
+}
+
+static void run_entry(struct acpi *a, const uint8_t *e)
+{
+    uint32_t base;
+
+    switch (load_le32(e)) {
+    case 1:
+        file_named(a, e + 4, NULL);
+        a->allocated++;
+        break;
+    case 2: {
+        uint8_t *at = file_named(a, e + 4, NULL) + load_le32(e + 116);
+        file_named(a, e + 60, &base);
+        assert_true(load_le32(at) < a->bytes);
+        store_le32(at, load_le32(at) + base);
+        a->pointers++;
+        break;
+    }
+    case 3: {
+        uint8_t *file = file_named(a, e + 4, NULL);
+        uint8_t *result = file + load_le32(e + 60);
+        *result = 0;
+        *result = (uint8_t)-sum(file + load_le32(e + 64), load_le32(e + 68));
+        a->sums++;
+        break;
+    }
+    default:
+        fail_msg("loader command %u", load_le32(e));
+    }
+}
+
+static const uint8_t *table_at(struct acpi *a, uint32_t address)
+{
+    assert_true(address >= TABLES_AT && address - TABLES_AT + 36 <= a->bytes);
+    const uint8_t *t = a->tables + (address - TABLES_AT);
+    assert_true(address - TABLES_AT + load_le32(t + 4) <= a->bytes);
+    assert_int_equal(sum(t, load_le32(t + 4)), 0);
+    return t;
+}
+
+static void disassemble(const uint8_t *table, const char *name)
+{
+    char path[64], command[400];
+
+    snprintf(path, sizeof(path), "/tmp/corbel-%d-%s.aml", getpid(), name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(table, 1, load_le32(table + 4), f), load_le32(table + 4));
+    fclose(f);
+    snprintf(command, sizeof(command),
+             "iasl -p %s.out -d %s >%s.log 2>&1 && ! grep -i 'error' %s.log", path, path,
+             path, path);
+    int status = system(command);
+    snprintf(command, sizeof(command), "rm -f %s %s.log %s.out*", path, path, path);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(status, 0);
+}
+
+static void test_acpi(void **state)
+{
+    struct bench b = {.image = ""};
+    struct acpi a = {.bytes = 0};
+    uint8_t loader[ITEM_MOST];
+    unsigned cpus = 0, seen = 0;
+
+    bench_start(&b, "-smp", "32", NULL);
+    a.bytes = read_file(&b, "etc/acpi/tables", a.tables);
+    assert_int_equal(read_file(&b, "etc/acpi/rsdp", a.rsdp), 36);
+    size_t bytes = read_file(&b, "etc/table-loader", loader);
+    assert_int_equal(bytes % 128, 0);
+    for (size_t at = 0; at < bytes; at += 128)
+        run_entry(&a, loader + at);
+    assert_int_equal(a.allocated, 2);
+    assert_int_equal(sum(a.rsdp, 20), 0);
+    assert_int_equal(sum(a.rsdp, 36), 0);
+    const uint8_t *rsdt = table_at(&a, load_le32(a.rsdp + 16));
+    const uint8_t *xsdt = table_at(&a, load_le32(a.rsdp + 24));
+    assert_memory_equal(rsdt, "RSDT", 4);
+    assert_memory_equal(xsdt, "XSDT", 4);
+    assert_int_equal((load_le32(rsdt + 4) - 36) / 4, (load_le32(xsdt + 4) - 36) / 8);
+    for (uint32_t n = 0; n < (load_le32(rsdt + 4) - 36) / 4; n++) {
+        const uint8_t *t = table_at(&a, load_le32(rsdt + 36 + 4 * n));
+        if (memcmp(t, "FACP", 4) == 0) {
+            assert_int_equal(load_le32(t + 4), 244);
+            assert_int_equal(load_le32(t + 76), 0x608);
+            const uint8_t *dsdt = table_at(&a, load_le32(t + 40));
+            assert_int_equal(load_le32(t + 140), load_le32(t + 40));
+            assert_memory_equal(dsdt, "DSDT", 4);
+            disassemble(dsdt, "dsdt");
+            assert_memory_equal(a.tables + (load_le32(t + 36) - TABLES_AT), "FACS", 4);
+            seen |= 1;
+        } else if (memcmp(t, "APIC", 4) == 0) {
+            for (uint32_t at = 44; at < load_le32(t + 4); at += t[at + 1])
+                cpus += t[at] == 0;
+            seen |= 2;
+        } else if (memcmp(t, "SSDT", 4) == 0) {
+            disassemble(t, "ssdt");
+            seen |= 4;
+        } else if (memcmp(t, "HPET", 4) == 0) {
+            seen |= 8;
+        }
+    }
+    assert_int_equal(seen, 15);
+    assert_int_equal(cpus, 32);
+    bench_stop(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fw_cfg),     cmocka_unit_test(test_memory_map),
+        cmocka_unit_test(test_boot_order), cmocka_unit_test(test_smbios),
+        cmocka_unit_test(test_acpi),
+    };
+
+    return cmocka_run_group_tests_name("firmware tables", tests, NULL, NULL);
+}
