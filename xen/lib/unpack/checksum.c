@@ -2,13 +2,17 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The CRCs work on eight bytes at a time, with eight tables each that are made when first
- * needed. xxHash: specification 0.1.1, xxhash.com.
+ * needed; CRC-32, which is that of a kernel, with four larger ones if there is much to
+ * do. xxHash: specification 0.1.1, xxhash.com.
  */
 #include "lib/unpack/internal.h"
+#include "mm/frame.h"
 
 #define CRC32_POLY 0xedb88320u
 #define CRC64_POLY 0xc96c5795d7870f42ull
 #define SLICES     8
+#define WIDE_FROM  (4u << 20) /* bytes from which tables of 16 bits pay */
+#define WIDE_SIZE  65536
 
 static uint32_t table32[SLICES][256];
 static uint64_t table64[SLICES][256];
@@ -43,12 +47,55 @@ static void make_table64(void)
     }
 }
 
+/* Eight bytes in four look-ups. `c` is the CRC without the final inversion. */
+static uint32_t crc32_wide(uint32_t c, const uint8_t *p, size_t words,
+                           uint32_t *const t[4])
+{
+    for (; words; words--, p += 8) {
+        uint64_t w;
+
+        __builtin_memcpy(&w, p, 8);
+        w ^= c;
+        c = t[0][w & 0xffff] ^ t[1][w >> 16 & 0xffff] ^ t[2][w >> 32 & 0xffff] ^
+            t[3][w >> 48];
+    }
+    return c;
+}
+
+/* With tables for pairs of bytes, if there is memory for them; returns the bytes done. */
+static size_t crc32_large(uint32_t *c, const uint8_t *p, size_t n)
+{
+    uint32_t *t[4] = {NULL};
+    size_t done = 0;
+    int k;
+
+    for (k = 0; k < 4; k++) {
+        t[k] = zalloc(WIDE_SIZE * sizeof(uint32_t));
+        if (!t[k])
+            goto out;
+        for (uint32_t i = 0; i < WIDE_SIZE; i++)
+            t[k][i] = table32[7 - 2 * k][i & 0xff] ^ table32[6 - 2 * k][i >> 8];
+    }
+    *c = crc32_wide(*c, p, n / 8, t);
+    done = n & ~(size_t)7;
+out:
+    for (k = 0; k < 4; k++)
+        zfree(t[k]);
+    return done;
+}
+
 uint32_t crc32(uint32_t crc, const uint8_t *p, size_t n)
 {
     uint32_t c = ~crc;
+    size_t done;
 
     if (!table32[0][1])
         make_table32();
+    if (n >= WIDE_FROM) {
+        done = crc32_large(&c, p, n);
+        p += done;
+        n -= done;
+    }
     for (; n >= 8; n -= 8, p += 8) {
         uint64_t w;
 

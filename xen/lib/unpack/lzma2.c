@@ -322,6 +322,8 @@ static int lzma_chunk(struct lzma *s, const uint8_t *in, const uint8_t *in_end,
             return -EINVAL;
     }
     left = (size_t)(in_end - rc.in);
+    if (left > SYMBOL_MAX) /* all is decoded, but not all was used */
+        return -EINVAL;
     memcpy(tail, rc.in, left);
     rc.in = tail;
     pos = lzma_symbols(s, &rc, tail + left + 1, out, pos, limit, out_max);
