@@ -50,12 +50,12 @@ mb2_header:
     .long 8
 mb2_end:
 
-    /* XEN_ELFNOTE_PHYS32_ENTRY. */
+    /* XEN_ELFNOTE_PHYS32_ENTRY; some loaders read a native word of an ELF64. */
     .section .note.Xen, "a", @note
     .balign 4
-    .long 4, 4, 18
+    .long 4, 8, 18
     .asciz "Xen"
-    .long entry32
+    .quad entry32
 
     .section .boot, "awx"
     .code32
