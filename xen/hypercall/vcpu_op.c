@@ -48,16 +48,22 @@ void vcpu_timers_init(struct vcpu *v)
     timer_init(&v->poll_timer, poll_fired, v);
 }
 
-static void periodic_stop(struct vcpu *v)
+/* Any vCPU of the domain may set or stop another's: one at a time. period 0: stop. */
+static void periodic_set(struct vcpu *v, ns_t period)
 {
+    spin_lock(&v->domain->lock);
     WRITE_ONCE(v->periodic_period, 0); /* the callback does not rearm */
     timer_kill(&v->periodic_timer);
+    WRITE_ONCE(v->periodic_period, period);
+    if (period)
+        timer_set(&v->periodic_timer, now_ns() + period);
+    spin_unlock(&v->domain->lock);
 }
 
 void vcpu_timers_stop(struct vcpu *v)
 {
     timer_kill(&v->singleshot_timer);
-    periodic_stop(v);
+    periodic_set(v, 0);
     timer_kill(&v->poll_timer);
 }
 
@@ -87,11 +93,9 @@ static long set_periodic(struct hcall *c, struct vcpu *v)
 
     if (copy_from_guest(&arg, c->arg[2], sizeof(arg)))
         return -EFAULT;
-    if (arg.period_ns < PERIOD_MIN_NS || arg.period_ns > INT64_MAX / 4 || v != c->v)
+    if (arg.period_ns < PERIOD_MIN_NS || arg.period_ns > INT64_MAX / 4)
         return -EINVAL;
-    periodic_stop(v);
-    WRITE_ONCE(v->periodic_period, arg.period_ns);
-    timer_set(&v->periodic_timer, now_ns() + arg.period_ns);
+    periodic_set(v, arg.period_ns);
     return 0;
 }
 
@@ -202,9 +206,8 @@ long do_vcpu_op(struct hcall *c)
     case VCPUOP_set_periodic_timer:
         return set_periodic(c, v);
     case VCPUOP_stop_periodic_timer:
-        if (v == c->v)
-            periodic_stop(v);
-        return v == c->v ? 0 : -EINVAL;
+        periodic_set(v, 0);
+        return 0;
     case VCPUOP_set_singleshot_timer:
         return set_singleshot(c, v);
     case VCPUOP_stop_singleshot_timer:
