@@ -16,6 +16,10 @@
 
 uint32_t svm_features;
 static bool has_tsc_aux; /* RDTSCP */
+/* QEMU's SVM: an interrupt injected by EVENTINJ comes a second time, even with IF clear,
+ * when another thread wants the virtual CPU's attention before its next exit
+ * (helper_vmrun() leaves exception_index set). A V_IRQ does not. */
+static bool eventinj_doubles;
 
 #define CPUID_SVM    0x8000000au
 #define VM_CR_SVMDIS BIT(4)
@@ -101,6 +105,11 @@ static int svm_cpu_up(void)
     cpuid(0x80000001, &a, &b, &cx, &d);
     p2m_format.has_1g = d & BIT(26);
     has_tsc_aux = d & BIT(27);
+    cpuid(1, &a, &b, &cx, &d);
+    if (cx & BIT(31)) {
+        cpuid(0x40000000, &a, &b, &cx, &d);
+        eventinj_doubles = b == 0x54474354; /* TCGT(CGTCGTCG) */
+    }
     return 0;
 }
 
@@ -389,7 +398,7 @@ static uint32_t svm_get_shadow(struct vcpu *v)
 
 static void set_iret_intercept(struct svm_vcpu *s, bool on)
 {
-    if (on)
+    if (on || s->window_at_iret)
         s->vmcb->intercepts |= INTERCEPT_IRET;
     else
         s->vmcb->intercepts &= ~(uint32_t)INTERCEPT_IRET;
@@ -492,6 +501,37 @@ static void assign_asid(struct vcpu *v, struct svm_vcpu *s, struct svm_cpu *c)
     s->vmcb->clean &= ~CLEAN_ASID;
 }
 
+/* Deliverable now, says hvm_intr_assist(): the guest takes it before its first
+ * instruction. A window that was asked for as well would need the V_IRQ, too: the
+ * handler's IRET gives an exit instead. */
+static void inject_by_virq(struct vcpu *v, struct svm_vcpu *s, uint8_t vector)
+{
+    if (s->vmcb->int_ctl & V_IRQ) {
+        s->window_at_iret = true;
+        set_iret_intercept(s, true);
+    }
+    svm_request_intr_window(v, true);
+    s->vmcb->intercepts &= ~(uint32_t)INTERCEPT_VINTR;
+    s->vmcb->int_ctl = (s->vmcb->int_ctl & ~V_INTR_VECTOR(0xff)) | V_INTR_VECTOR(vector);
+    s->vmcb->event_inj = 0;
+    s->by_virq = true;
+}
+
+/* After the exit: what has not been taken, or faulted on the way, is tried again. */
+static void finish_virq(struct vcpu *v, struct svm_vcpu *s)
+{
+    if (s->vmcb->int_ctl & V_IRQ) {
+        v->hvm->inject = (struct hvm_event){.valid = true,
+                                            .vector = (uint8_t)(s->vmcb->int_ctl >> 32),
+                                            .type = HVM_EVENT_EXTINT};
+        s->vmcb->exit_int_info = 0;
+    }
+    s->by_virq = false;
+    s->vmcb->int_ctl |= V_IRQ;
+    s->vmcb->int_ctl &= ~V_INTR_VECTOR(0xff);
+    svm_request_intr_window(v, false);
+}
+
 static void inject_event(struct vcpu *v, struct svm_vcpu *s)
 {
     struct hvm_event *e = &v->hvm->inject;
@@ -502,6 +542,10 @@ static void inject_event(struct vcpu *v, struct svm_vcpu *s)
         return;
     }
     e->valid = false;
+    if (e->type == HVM_EVENT_EXTINT && eventinj_doubles) {
+        inject_by_virq(v, s, e->vector);
+        return;
+    }
     if (e->type == HVM_EVENT_EXCEPTION && e->vector == 14) {
         v->hvm->cr2 = e->cr2;
         svm_update_cr(v, 2);
@@ -557,6 +601,8 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
         h->dr7 = vmcb->dr7;
         h->cr8 = vmcb->int_ctl & 15;
         h->insn_bytes_len = 0;
+        if (s->by_virq)
+            finish_virq(v, s);
         svm_requeue_event(v);
     }
     svm_translate_exit(v, exit);
@@ -566,6 +612,7 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
         exit->reason = VMEXIT_NONE;
     } else if (exit->reason == VMEXIT_NMI_WINDOW) {
         s->nmi_masked = false;
+        s->window_at_iret = false;
         set_iret_intercept(s, false);
     } else if (exit->reason == VMEXIT_INTR_WINDOW) {
         svm_request_intr_window(v, false);

@@ -176,9 +176,11 @@ struct svm_vcpu {
     uint64_t vmcb_maddr;
     uint32_t asid_generation; /* of the CPU's, when vmcb->asid was given */
     unsigned int last_cpu;
-    bool watch_tpr;  /* exit on writes of CR8 */
-    bool nmi_masked; /* NMIs wait for the guest's IRET */
-    bool dr_loaded;  /* the guest's DR0-3 are in the registers, not intercepted */
+    bool watch_tpr;      /* exit on writes of CR8 */
+    bool by_virq;        /* the interrupt of this entry is a V_IRQ, not an EVENTINJ */
+    bool window_at_iret; /* then another waits: its window is asked for at the IRET */
+    bool nmi_masked;     /* NMIs wait for the guest's IRET */
+    bool dr_loaded;      /* the guest's DR0-3 are in the registers, not intercepted */
 };
 
 /* Of one CPU; percpu.hvm_private. */
