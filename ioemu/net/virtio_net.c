@@ -223,6 +223,8 @@ static bool passes(const struct vnet *n, const uint8_t *frame, size_t bytes)
 
     if (n->rx_switch[RX_PROMISCUOUS])
         return true;
+    if (bytes < ETH_HEADER)
+        return false;
     if (!vlan_passes(n, frame, bytes))
         return false;
     if (memcmp(frame, broadcast, ETH_ADDRESS) == 0)

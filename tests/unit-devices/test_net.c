@@ -249,12 +249,31 @@ static void test_tap(void **state)
     unplug(c);
 }
 
+static void test_hub(void **state)
+{
+    struct card *c = calloc(1, sizeof(*c)), *d = calloc(1, sizeof(*d));
+    uint8_t frame[100] = {1, 2, 3};
+
+    c->b = bench_start("-netdev", "hubport,id=n,hubid=3", "-netdev",
+                       "hubport,id=o,hubid=3", "-netdev", "hubport,id=p,hubid=4");
+    c->n = net_by_id(c->b->m, "n");
+    assert_int_equal(net_attach(c->n, &front, c), 0);
+    assert_int_equal(net_attach(net_by_id(c->b->m, "o"), &front, d), 0);
+    transmit(c, frame, sizeof(frame));
+    assert_int_equal(c->frames, 0);
+    assert_int_equal(d->frames, 1);
+    assert_memory_equal(d->last, frame, sizeof(frame));
+    free(d);
+    unplug(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dhcp),    cmocka_unit_test(test_back_pressure),
         cmocka_unit_test(test_forward), cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_socket),  cmocka_unit_test(test_tap),
+        cmocka_unit_test(test_hub),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests_name("net", tests, NULL, NULL);
