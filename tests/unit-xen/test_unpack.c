@@ -90,6 +90,7 @@ static size_t make_data(unsigned int kind, uint8_t *buf)
     }
 }
 #define KINDS 7
+#define LARGE 4 /* only for formats with a CRC-32; it takes a while */
 
 static size_t read_file(const char *name, uint8_t *buf, size_t max)
 {
@@ -161,8 +162,11 @@ static void check_packer(const char *packer, unsigned int kind)
 static void test_real_tools(void **state)
 {
     for (unsigned int p = 0; p < PACKERS; p++) {
-        for (unsigned int k = 0; k < KINDS; k++)
-            check_packer(packers[p], k);
+        for (unsigned int k = 0; k < KINDS; k++) {
+            if (k != LARGE || strstr(packers[p], "check=crc32") ||
+                strstr(packers[p], "gzip -1"))
+                check_packer(packers[p], k);
+        }
     }
 }
 
