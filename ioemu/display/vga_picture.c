@@ -112,8 +112,10 @@ static void find_frame(const struct vga *v, struct vga_frame *f)
     else
         text_frame(v, f);
     /* What is left while a driver programs the registers one by one. */
-    if (f->width < LEAST_WIDTH || f->height < LEAST_HEIGHT)
-        *f = (struct vga_frame){.kind = FRAME_BLANK};
+    if (f->width < LEAST_WIDTH || f->height < LEAST_HEIGHT) {
+        memset(f, 0, sizeof(*f));
+        f->kind = FRAME_BLANK;
+    }
 }
 
 /* ---- colors -------------------------------------------------------------------------
@@ -184,7 +186,7 @@ static void update(void *opaque)
     vga_view_sync(v);
     find_frame(v, &frame);
     if (memcmp(&frame, &v->frame, sizeof(frame)) != 0) {
-        v->frame = frame;
+        memcpy(&v->frame, &frame, sizeof(frame)); /* with its padding, for memcmp */
         v->redraw = true;
     }
     if (update_palette(v, &frame))
