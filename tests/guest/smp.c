@@ -9,7 +9,7 @@
 const char test_title[] = "smp";
 
 #define VECTOR     0x71
-#define ROUNDS     200
+#define ROUNDS     50
 #define WAIT_MS    3000
 #define INCREMENTS 20000
 

@@ -44,7 +44,7 @@ class Machine:
     """
 
     def __init__(self, kernel, args="", initrd=None, hypervisor="corbel", options="", cpus=1,
-                 memory=1024, extra=(), log=None, cpu=CPU, accel="tcg", image=None):
+                 memory=1024, extra=(), log=None, cpu=CPU, accel=os.environ.get("QEMU_ACCEL", "tcg"), image=None):
         self.directory = tempfile.mkdtemp(prefix="corbel-test-")
         self.buffer = ""          # what expect() has not consumed yet
         self.text = ""            # everything the serial console said

@@ -84,7 +84,7 @@ void console_init(void)
         to_xen = env.xen && console_io(CONSOLEIO_write, 0, empty) >= 0;
         to_ring = env.xen && !to_xen && ring_setup();
         to_com1 = !env.dom0 && com1_present();
-        to_e9 = to_12 = !to_xen;
+        to_e9 = to_12 = !to_xen && !to_com1;
     }
     if (to_com1)
         com1_setup();
