@@ -104,3 +104,6 @@ INSTALL_RULES += install-tools
 install-tools: $(CORBEL)
 	install -D -m 755 $(CORBEL) $(DESTDIR)$(PREFIX)/sbin/corbel
 	install -D -m 644 tools/corbel.8 $(DESTDIR)$(PREFIX)/share/man/man8/corbel.8
+
+# Written under another name and moved: an interrupted make leaves the old ones, which work.
+.PRECIOUS: $(DOM0_VMLINUZ) $(DOM0_INITRAMFS) $(INSTALLER)
