@@ -97,7 +97,9 @@ class Machine:
 
     def _accel_words(self):
         if self.accel == "tcg":
-            return ["-accel", "tcg,thread=multi", "-cpu", self.kind["cpu"]]
+            # One host thread for all CPUs: waking another CPU's thread for every request to
+            # the device model takes longer than what a second thread could do meanwhile.
+            return ["-accel", "tcg,thread=single", "-cpu", self.kind["cpu"]]
         if self.accel == "kvm":
             if not os.access("/dev/kvm", os.R_OK | os.W_OK):
                 raise MachineError("ACCEL=kvm: /dev/kvm is not there or may not be opened")
