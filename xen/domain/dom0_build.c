@@ -285,30 +285,6 @@ bool dom0_map_mmio(struct domain *d, gfn_t gfn)
     return !p2m_set(d, GFN(base), MFN(base), P2M_MMIO_DIRECT, order);
 }
 
-/* ---- ports ---- */
-
-static void close_ports(uint8_t *iopm, unsigned int first, unsigned int count)
-{
-    for (unsigned int p = first; p < first + count; p++)
-        iopm[p / 8] |= 1u << p % 8;
-}
-
-/* All ports are Dom0's but those of what the hypervisor drives or a PVH domain does not
- * have: PICs, PIT and our own serial port. */
-static void open_ports(struct domain *d)
-{
-    uint8_t *iopm = d->hvm->iopm;
-
-    memset(iopm, 0, 65536 / 8);
-    close_ports(iopm, 0x20, 2);
-    close_ports(iopm, 0xa0, 2);
-    close_ports(iopm, 0x4d0, 2);
-    close_ports(iopm, 0x40, 4);
-    for (unsigned int port = 0; port < 0x10000; port++)
-        if (console_owns_port(port))
-            close_ports(iopm, port, 1);
-}
-
 /* ---- start ---- */
 
 /* PVH start of day: flat 32-bit protected mode (docs/misc/pvh of Xen; start_info.h). */
@@ -422,6 +398,7 @@ void dom0_build(void)
     uint64_t kernel_end, initrd_gpa = 0, start_info;
     struct domain *d;
     uint32_t entry;
+    int rc;
 
     if (!boot_info.module_count)
         panic("No boot module: the first one is Dom0's kernel, the second its initrd "
@@ -443,7 +420,9 @@ void dom0_build(void)
         panic("No room for Dom0's start information: raise dom0_mem=");
     boot_free_modules();
 
-    open_ports(d);
+    rc = dom0_open_ports(d);
+    if (rc)
+        panic("Dom0's ports: error %d", rc);
     set_entry_state(d->vcpus[0], entry, start_info);
     printk("Dom0: %lu MiB, %u vCPU%s, entry %#x, initrd %#lx\n",
            (d->tot_pages << PAGE_SHIFT) >> 20, vcpus, vcpus == 1 ? "" : "s", entry,

@@ -287,11 +287,18 @@ void serial_force_sync(void)
 
 void serial_flush(void)
 {
+    bool locked = false;
+
     if (!port)
         return;
+    /* In a panic the owner may have been stopped: go on without. */
+    for (unsigned int i = 0; i < TX_TIMEOUT && !locked; i++)
+        locked = spin_trylock(&tx_lock);
     while (tx_put != tx_get && wait_lsr(UART_LSR_THRE))
         tx_fill();
     wait_lsr(UART_LSR_TEMT);
+    if (locked)
+        spin_unlock(&tx_lock);
 }
 
 bool serial_owns_port(uint16_t p)
