@@ -53,6 +53,22 @@ $(DOM0_INITRAMFS): $(DOM0_ROOT).stamp $(wildcard tools/dom0/*) $(DOM0_TOOLS)
 	    --file $(DOM0_ROOT)/usr/lib/ipxe/qemu:usr/lib/ipxe/qemu \
 	    $(foreach program,$(DOM0_PROGRAMS),--program $(program))
 
+# --- Dom0 with the stock toolstack, for both hypervisors: `make dom0-image`. The lean Dom0's kernel
+# and initramfs boot it (corbel.root=, dom0/init).
+DEPS += mmdebstrap squashfs-tools-ng cpio
+DOM0_IMAGE := $(DOM0)/image.squashfs
+DOM0_IMAGE_BASE := $(B)/cache/dom0-image.tar
+.PHONY: dom0-image
+dom0-image: deps $(DOM0_IMAGE) $(DOM0_VMLINUZ) $(DOM0_INITRAMFS)
+
+$(DOM0_IMAGE_BASE): tools/dom0/stock/packages | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	tools/dom0/mkimage base $@
+
+$(DOM0_IMAGE): $(DOM0_IMAGE_BASE) $(DOM0_VMLINUZ) tools/dom0/mkimage tools/dom0/modules \
+    $(wildcard tools/dom0/stock/*) $(DOM0_TOOLS)
+	tools/dom0/mkimage root $< $(DOM0_ROOT) $(DOM0_VMLINUZ) $@ $(DOM0_PROGRAMS)
+
 # --- The peer: stock Xen, to compare with and to run our tools on (HYPERVISOR=xen).
 PEER_XEN := $(B)/peer/xen
 PEER_ROOT := $(B)/cache/peer-root
