@@ -166,6 +166,12 @@ class Machine:
         self._clock = (ticks + ((raw - last) & PM_TIMER_MASK), raw)
         return self._clock[0] / PM_TIMER_HZ
 
+    def start_clock(self):
+        """Follow the virtual time from now on; call this within 4 s of power-on."""
+        while self._read(CLOCK_PERIOD / 10):
+            if os.path.exists(self.qmp_path) and self.virtual_seconds():
+                break
+
     def wait(self, seconds):
         """Wait until QEMU ends by itself; its status, or None if it did not."""
         end = time.monotonic() + seconds * PATIENCE
