@@ -266,8 +266,10 @@ static void exit_io(struct vcpu *v, const struct vmexit *e)
     if (e->info.io.in) {
         if (bytes == 4)
             h->regs.rax = val;
+        else if (bytes == 1)
+            *(uint8_t *)&h->regs.rax = val;
         else
-            memcpy(&h->regs.rax, &val, bytes);
+            *(uint16_t *)&h->regs.rax = val;
     }
     hvm_skip_insn(v, len);
 }

@@ -6,6 +6,12 @@
  * through the direct map with a reference held.
  *
  * Left out: protection keys, shadow stacks.
+ *
+ * A walk costs some hundred instructions for each level, for the p2m is walked at each.
+ * The last walks are therefore kept with the entries they read. One of them is used again
+ * if those entries still have the values they had and nothing was taken out of the p2m,
+ * which is what a new walk would find out; so nothing has to be flushed, and a guest that
+ * changes its tables is seen at once.
  */
 #include "hvm/hvm.h"
 #include "cpu/x86.h"
@@ -28,6 +34,7 @@ struct walk {
     bool pae;        /* 8-byte entries */
     bool nx;         /* EFER.NXE */
     uint64_t rights; /* PTE_W and PTE_U of all levels ANDed, PTE_NX ORed */
+    struct walk_hint *hint;
 };
 
 /* The guest's table entry as a pointer, with a reference on its frame. */
@@ -57,6 +64,14 @@ static bool set_bits(const struct walk *w, void *p, uint64_t old, uint64_t bits)
 
     return __atomic_compare_exchange_n((uint32_t *)p, &expected, (uint32_t)(old | bits),
                                        false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static void note_step(struct walk *w, const void *p, uint64_t value)
+{
+    struct walk_hint *hint = w->hint;
+
+    hint->step[hint->steps].entry = p;
+    hint->step[hint->steps++].value = value;
 }
 
 static int fault(uint32_t *pfec, const struct walk *w, uint32_t bits)
@@ -149,6 +164,7 @@ static int walk_once(struct walk *w, uint64_t table, unsigned int levels, uint32
             frame_put(mfn);
             return -EAGAIN;
         }
+        note_step(w, p, e | want);
         frame_put(mfn);
         if (leaf) {
             uint64_t mask = BIT(shift) - 1, base = e & PTE_ADDR & ~mask;
@@ -174,6 +190,7 @@ static int walk_pae_top(struct walk *w, uint64_t *table, uint32_t *pfec)
     if (!p)
         return fault(pfec, w, 0);
     e = *(volatile uint64_t *)p;
+    note_step(w, p, e);
     frame_put(mfn);
     if (!(e & PTE_P))
         return fault(pfec, w, 0);
@@ -181,37 +198,88 @@ static int walk_pae_top(struct walk *w, uint64_t *table, uint32_t *pfec)
     return 0;
 }
 
+/* Would a new walk end as this one did? Entries are read without a reference on their
+ * frames: if one has just been taken from the domain, this is as if it were a moment ago.
+ */
+static bool hint_holds(const struct vcpu *v, const struct walk_hint *hint, uint64_t page,
+                       uint32_t access)
+{
+    const struct hvm_vcpu *h = v->hvm;
+
+    if (hint->page != page || hint->access != access || hint->cr3 != h->cr3 ||
+        hint->cr0 != h->cr0 || hint->cr4 != h->cr4 || hint->efer != h->efer ||
+        hint->p2m_gen != READ_ONCE(v->domain->p2m.flush_gen) || !hint->steps)
+        return false;
+    for (unsigned int i = 0; i < hint->steps; i++) {
+        const void *p = hint->step[i].entry;
+        uint64_t e = h->cr4 & CR4_PAE ? *(const volatile uint64_t *)p
+                                      : *(const volatile uint32_t *)p;
+
+        if (e != hint->step[i].value)
+            return false;
+    }
+    return true;
+}
+
+static int walk(struct vcpu *v, uint64_t gva, struct walk_hint *hint, uint32_t *pfec,
+                uint64_t *gpa)
+{
+    struct hvm_vcpu *h = v->hvm;
+    struct walk w = {
+        .v = v,
+        .gva = gva,
+        .access = *pfec & (PFEC_WRITE | PFEC_USER | PFEC_FETCH | PFEC_IMPLICIT),
+        .pae = h->cr4 & CR4_PAE,
+        .nx = h->efer & EFER_NXE,
+        .rights = PTE_W | PTE_U,
+        .hint = hint,
+    };
+    uint64_t table = 0;
+    int rc;
+
+    if (hvm_long_mode(v))
+        return walk_once(&w, h->cr3 & PTE_ADDR, h->cr4 & CR4_LA57 ? 5 : 4, pfec, gpa);
+    if (!w.pae)
+        return walk_once(&w, h->cr3 & 0xfffff000u, 2, pfec, gpa);
+    rc = walk_pae_top(&w, &table, pfec);
+    return rc ? rc : walk_once(&w, table, 2, pfec, gpa);
+}
+
 int guest_walk(struct vcpu *v, uint64_t gva, uint32_t *pfec, uint64_t *gpa)
 {
     struct hvm_vcpu *h = v->hvm;
-    uint32_t access = *pfec & (PFEC_WRITE | PFEC_USER | PFEC_FETCH | PFEC_IMPLICIT);
+    uint64_t page = gva >> PAGE_SHIFT;
+    uint32_t asked = *pfec, access = asked | (h->regs.rflags & RFLAGS_AC), gen;
+    struct walk_hint *hint =
+        &h->walks[(page ^ (asked & PFEC_FETCH ? WALK_HINTS / 2 : 0)) % WALK_HINTS];
     int rc;
 
     if (!(h->cr0 & CR0_PG)) {
         *gpa = gva & 0xffffffffu;
         return 0;
     }
+    if (likely(hint_holds(v, hint, page, access))) {
+        *gpa = hint->gpa | (gva & ~PAGE_MASK);
+        return 0;
+    }
+    gen = READ_ONCE(v->domain->p2m.flush_gen);
+    barrier();
     do {
-        struct walk w = {
-            .v = v,
-            .gva = gva,
-            .access = access,
-            .pae = h->cr4 & CR4_PAE,
-            .nx = h->efer & EFER_NXE,
-            .rights = PTE_W | PTE_U,
-        };
-
-        if (hvm_long_mode(v)) {
-            rc = walk_once(&w, h->cr3 & PTE_ADDR, h->cr4 & CR4_LA57 ? 5 : 4, pfec, gpa);
-        } else if (w.pae) {
-            uint64_t table = 0;
-
-            rc = walk_pae_top(&w, &table, pfec);
-            if (!rc)
-                rc = walk_once(&w, table, 2, pfec, gpa);
-        } else {
-            rc = walk_once(&w, h->cr3 & 0xfffff000u, 2, pfec, gpa);
-        }
+        hint->steps = 0;
+        *pfec = asked;
+        rc = walk(v, gva, hint, pfec, gpa);
     } while (rc == -EAGAIN);
-    return rc;
+    if (rc) {
+        hint->steps = 0;
+        return rc;
+    }
+    hint->page = page;
+    hint->access = access;
+    hint->cr0 = h->cr0;
+    hint->cr3 = h->cr3;
+    hint->cr4 = h->cr4;
+    hint->efer = h->efer;
+    hint->p2m_gen = gen;
+    hint->gpa = *gpa & PAGE_MASK;
+    return 0;
 }

@@ -128,6 +128,21 @@ struct hvm_msrs {
     uint64_t debugctl;
 };
 
+/* A walk of the guest's tables that went well (hvm/guest_walk.c): what it depended on. */
+struct walk_hint {
+    uint64_t page; /* gva >> PAGE_SHIFT; meaningless while steps is 0 */
+    uint64_t cr0, cr3, cr4, efer;
+    uint32_t access; /* PFEC_*, and RFLAGS_AC */
+    uint32_t p2m_gen;
+    uint32_t steps;
+    struct {
+        const uint32_t *entry; /* in the direct map */
+        uint64_t value;
+    } step[5];
+    uint64_t gpa; /* of the page */
+};
+#define WALK_HINTS 8
+
 struct hvm_vcpu {
     struct cpu_regs
         regs;     /* all valid between exit and entry; rip, rsp, rax, rflags too */
@@ -148,6 +163,7 @@ struct hvm_vcpu {
     struct timer nmi_retry;  /* makes an exit when the interrupt shadow is over */
     uint8_t deferred_extint; /* taken from the APIC, put off by an exception; 0: none */
     unsigned int fpu_cpu; /* whose registers hold the state, if that is its fpu_owner */
+    bool intr_window;     /* an exit may have been asked for: interrupt window or TPR */
     bool flush_tlb;       /* the guest's TLB entries go at the next entry */
     uint32_t flush_gen_seen; /* of p2m.flush_gen, before the last entry */
     bool hlt;                /* in HLT: blocked until an interrupt is deliverable */
@@ -165,6 +181,7 @@ struct hvm_vcpu {
     uint8_t insn_bytes[16]; /* of the instruction that exited, if the CPU gave them */
     uint8_t insn_bytes_len;
     bool single_step;
+    struct walk_hint walks[WALK_HINTS];
     uint64_t exits[VMEXIT_REASONS];
 };
 
@@ -238,6 +255,8 @@ struct hvm_ops {
     unsigned int (*get_cpl)(struct vcpu *v);
     uint32_t (*get_shadow)(struct vcpu *v); /* HVM_SHADOW_* */
     void (*set_shadow)(struct vcpu *v, uint32_t shadow);
+    /* An instruction ended: no STI or MOV SS shadow any more. */
+    void (*end_shadow)(struct vcpu *v);
     /* Ask for an exit as soon as an interrupt (or NMI) can be delivered. */
     void (*request_intr_window)(struct vcpu *v, bool on);
     void (*request_nmi_window)(struct vcpu *v);

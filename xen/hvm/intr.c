@@ -7,6 +7,7 @@
 #include "hvm/hvm.h"
 #include "hvm/intr.h"
 #include "hvm/platform.h"
+#include "hvm/vlapic.h"
 #include "cpu/percpu.h"
 #include "domain/evtchn.h"
 #include "domain/sched.h"
@@ -56,10 +57,16 @@ void hvm_intr_assist(struct vcpu *v)
     }
     ack = hvm_intr_pending(v);
     if (ack.source == INTACK_NONE) {
-        hvm_ops->request_intr_window(v, h->deferred_extint);
-        hvm_ops->watch_tpr(v, vlapic_tpr_blocks(v));
+        bool tpr_blocks = unlikely(vlapic_get_tpr(v)) && vlapic_tpr_blocks(v);
+
+        if (unlikely(h->intr_window | h->deferred_extint | tpr_blocks)) {
+            hvm_ops->request_intr_window(v, h->deferred_extint);
+            hvm_ops->watch_tpr(v, tpr_blocks);
+            h->intr_window = h->deferred_extint || tpr_blocks;
+        }
         return;
     }
+    h->intr_window = true;
     if (h->inject.valid || !hvm_can_take_interrupt(v)) {
         hvm_ops->request_intr_window(v, true);
         return;

@@ -65,7 +65,6 @@ struct hvm_intack hvm_intr_pending(struct vcpu *v);         /* no side effect */
 int hvm_intr_ack(struct vcpu *v, struct hvm_intack intack); /* vector; IRR to ISR */
 /* Is there an interrupt that only the TPR keeps out? */
 bool vlapic_tpr_blocks(const struct vcpu *v);
-uint8_t vlapic_get_tpr(const struct vcpu *v); /* CR8 */
 void vlapic_set_tpr(struct vcpu *v, uint8_t cr8);
 int vlapic_msr_read(struct vcpu *v, uint32_t msr,
                     uint64_t *val); /* 0x1b, 0x800-0x8ff, 0x6e0 */

@@ -4,6 +4,7 @@
 #include "hvm/exit.h"
 #include "hvm/intr.h"
 #include "hvm/platform.h"
+#include "hvm/vlapic.h"
 #include "cpu/irq.h"
 #include "cpu/percpu.h"
 #include "cpu/smp.h"
@@ -302,7 +303,7 @@ void hvm_skip_insn(struct vcpu *v, unsigned int len)
     h->regs.rip += len;
     if (!hvm_long_mode(v))
         h->regs.rip &= 0xffffffffu;
-    hvm_ops->set_shadow(v, hvm_ops->get_shadow(v) & HVM_SHADOW_NMI);
+    hvm_ops->end_shadow(v);
     h->regs.rflags &= ~(uint64_t)RFLAGS_RF;
     if (unlikely(h->regs.rflags & RFLAGS_TF)) {
         hvm_ops->sync_dr(v);

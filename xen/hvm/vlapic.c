@@ -132,6 +132,9 @@ struct hvm_intack hvm_intr_pending(struct vcpu *v)
         return (struct hvm_intack){INTACK_VECTOR, hd->callback_value};
     if (platform_pic_pending(v))
         return (struct hvm_intack){INTACK_PIC, 0};
+    if (likely(!(READ_ONCE(s->irr[0]) | READ_ONCE(s->irr[1]) | READ_ONCE(s->irr[2]) |
+                 READ_ONCE(s->irr[3]))))
+        return (struct hvm_intack){INTACK_NONE, 0};
     vector = bitmap_highest(s->irr);
     if (vector >= 0 && (vector >> 4) > (s->ppr >> 4))
         return (struct hvm_intack){INTACK_LAPIC, vector};
@@ -141,11 +144,8 @@ struct hvm_intack hvm_intr_pending(struct vcpu *v)
 bool vlapic_tpr_blocks(const struct vcpu *v)
 {
     const struct vlapic *s = v->hvm->vlapic;
-    int vector;
+    int vector = bitmap_highest(s->irr);
 
-    if (likely(!(s->tpr >> 4)))
-        return false;
-    vector = bitmap_highest(s->irr);
     return vector >= 0 && (vector >> 4) <= (s->tpr >> 4) &&
            (vector >> 4) > (s->isrv >> 4);
 }
@@ -179,11 +179,6 @@ void vlapic_eoi(struct vlapic *s)
     update_ppr(s);
     if (level)
         vioapic_eoi(s->vcpu->domain, vector);
-}
-
-uint8_t vlapic_get_tpr(const struct vcpu *v)
-{
-    return v->hvm->vlapic->tpr >> 4;
 }
 
 void vlapic_set_tpr(struct vcpu *v, uint8_t cr8)

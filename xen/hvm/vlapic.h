@@ -124,6 +124,14 @@ void vlapic_timer_expired(void *opaque);
 void vlapic_timer_restart(struct vlapic *s, uint32_t count, uint64_t deadline);
 uint32_t vlapic_timer_divider(uint32_t tdcr); /* 1 .. 128 */
 
+/* CR8. On the path of every exit. */
+static inline uint8_t vlapic_get_tpr(const struct vcpu *v)
+{
+    const struct vlapic *s = v->hvm->vlapic;
+
+    return s->tpr >> 4;
+}
+
 /* Take a vector into IRR. True: it was not there yet, so the vCPU needs a look. */
 bool vlapic_accept(struct vlapic *s, uint8_t vector, bool level);
 void vlapic_esr_raise(struct vlapic *s, uint32_t bit);

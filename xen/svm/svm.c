@@ -418,6 +418,11 @@ static void svm_set_shadow(struct vcpu *v, uint32_t shadow)
     }
 }
 
+static void svm_end_shadow(struct vcpu *v)
+{
+    to_svm(v)->vmcb->int_state &= ~INT_STATE_SHADOW;
+}
+
 /* Also while V_IRQ is set: QEMU aborts when the guest then makes it deliverable. */
 static void set_cr8_intercept(struct svm_vcpu *s)
 {
@@ -681,6 +686,7 @@ static const struct hvm_ops svm_ops = {
     .get_cpl = svm_get_cpl,
     .get_shadow = svm_get_shadow,
     .set_shadow = svm_set_shadow,
+    .end_shadow = svm_end_shadow,
     .request_intr_window = svm_request_intr_window,
     .request_nmi_window = svm_request_nmi_window,
     .watch_tpr = svm_watch_tpr,

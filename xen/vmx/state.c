@@ -326,6 +326,12 @@ void vmx_set_msrs(struct vcpu *v, const struct hvm_msrs *m)
 
 /* ---- interrupt shadow ---- */
 
+void vmx_end_shadow(struct vcpu *v)
+{
+    if (unlikely(to_vmx(v)->interruptibility & (INTR_STI | INTR_MOVSS)))
+        vmx_set_shadow(v, vmx_get_shadow(v) & HVM_SHADOW_NMI);
+}
+
 uint32_t vmx_get_shadow(struct vcpu *v)
 {
     uint32_t i = to_vmx(v)->interruptibility;

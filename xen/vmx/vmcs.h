@@ -352,6 +352,7 @@ void vmx_set_msrs(struct vcpu *v, const struct hvm_msrs *m);
 unsigned int vmx_get_cpl(struct vcpu *v);
 uint32_t vmx_get_shadow(struct vcpu *v);
 void vmx_set_shadow(struct vcpu *v, uint32_t shadow);
+void vmx_end_shadow(struct vcpu *v);
 /* At a switch of vCPUs: debug registers and system call MSRs. */
 void vmx_save_registers(struct vcpu *v);
 void vmx_load_registers(struct vcpu *v);

@@ -326,8 +326,8 @@ static void inject_event(struct vcpu *v, struct vmx_vcpu *s)
             v->hvm->regs.rip--;
         }
         vmwrite(ENTRY_INSN_LEN, len);
-    } else if (s->interruptibility & (INTR_STI | INTR_MOVSS)) {
-        vmx_set_shadow(v, vmx_get_shadow(v) & HVM_SHADOW_NMI);
+    } else {
+        vmx_end_shadow(v);
     }
     vmwrite(ENTRY_INTR_INFO, info);
     if (e->type == HVM_EVENT_NMI)
@@ -477,6 +477,7 @@ static const struct hvm_ops vmx_ops = {
     .get_cpl = vmx_get_cpl,
     .get_shadow = vmx_get_shadow,
     .set_shadow = vmx_set_shadow,
+    .end_shadow = vmx_end_shadow,
     .request_intr_window = vmx_request_intr_window,
     .request_nmi_window = vmx_request_nmi_window,
     .watch_tpr = vmx_watch_tpr,
