@@ -260,6 +260,52 @@ static void skip_prefix(struct regs *regs)
     regs->rip += 5;
 }
 
+static uint64_t forced_read(const uint64_t *p)
+{
+    uint64_t value;
+
+    asm volatile("ud2; .ascii \"xen\"; movq (%1), %0" : "=r"(value) : "r"(p) : "memory");
+    return value;
+}
+
+static void forced_write(uint64_t *p, uint64_t value)
+{
+    asm volatile("ud2; .ascii \"xen\"; movq %1, (%0)" ::"r"(p), "r"(value) : "memory");
+}
+
+static void write_5(void *p)
+{
+    forced_write(p, 5);
+}
+
+/* The hypervisor may keep translations, but what the guest changes in its tables counts at
+ * once (after the INVLPG that the processor wants). */
+static void changed_tables(void)
+{
+    uint64_t *a = page_alloc(1), *b = page_alloc(1);
+    uint64_t *pte = pte_of(PTR(a)), old = *pte;
+
+    a[0] = 1;
+    b[0] = 2;
+    check(forced_read(a) == 1 && forced_read(a) == 1, "tables: read twice");
+    *pte = (old & ~0xffffffffff000ull) | PTR(b);
+    invlpg(a);
+    check(forced_read(a) == 2, "tables: another frame is seen");
+    *pte &= ~0x60ull; /* A and D */
+    invlpg(a);
+    forced_read(a);
+    check((*pte & 0x60) == 0x20, "tables: a read sets A again");
+    forced_write(a, 3);
+    check((*pte & 0x60) == 0x60 && b[0] == 3, "tables: a write sets D");
+    *pte &= ~0x2ull; /* writable */
+    invlpg(a);
+    check(catch_call(write_5, a).vector == VEC_PF && b[0] == 3, "tables: read-only is seen");
+    *pte = old;
+    invlpg(a);
+    forced_write(a, 7);
+    check(a[0] == 7 && b[0] == 3, "tables: back to the first frame");
+}
+
 void test_main(void)
 {
     if (option_present("self"))
@@ -275,4 +321,5 @@ void test_main(void)
             what = compare(s);
         check(!what, "%s%s%s", s->text, what ? " differs in: " : "", what ? what : "");
     }
+    changed_tables();
 }
