@@ -1,8 +1,9 @@
 # Tests of the whole machine, in QEMU.  SPDX-License-Identifier: GPL-2.0-or-later
 DEPS += qemu-system-x86 ovmf grub-efi-amd64-bin grub-common
 
-SYSTEM_TESTS += tests/system/kernels
+SYSTEM_TESTS += tests/system/kernels tests/system/loaders tests/system/dom0
+DEPS += grub-pc-bin xorriso mtools
 
 # The Intel machine: VMX and EPT, which QEMU does not emulate.
-DEPS += bochs bochsbios seabios grub-pc-bin xorriso mtools
+DEPS += bochs bochsbios seabios
 SYSTEM_TESTS += tests/system/bochs
