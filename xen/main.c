@@ -5,6 +5,7 @@
 #include "boot/multiboot.h"
 #include "boot/options.h"
 #include "cpu/apic.h"
+#include "cpu/mitigation/mitigation.h"
 #include "cpu/nmi.h"
 #include "cpu/smp_call.h"
 #include "cpu/time_init.h"
@@ -146,6 +147,8 @@ static void cpus_init(void)
     ioapic_init();
     time_init();
     apic_timer_init_cpu();
+    mitigation_init();
+    mitigation_cpu_up();
     smp_start_all();
 }
 

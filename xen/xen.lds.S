@@ -40,10 +40,17 @@ SECTIONS
         . = ALIGN(8);
         hvm_backends_start = .; KEEP(*(.rodata.hvm_backends)) hvm_backends_end = .;
         . = ALIGN(8);
+        mitigation_sites_start = .; KEEP(*(.rodata.mitigation_sites))
+        mitigation_sites_end = .;
+        mitigation_variants_start = .; KEEP(*(.rodata.mitigation_variants))
+        mitigation_variants_end = .;
+        . = ALIGN(8);
         hvm_save_start = .; KEEP(*(.rodata.hvm_save)) hvm_save_end = .;
         . = ALIGN(8);
         extable_start = .; KEEP(*(.extable)) extable_end = .;
-        EXCLUDE_FILE(*symbols0.o *symbols1.o) *(.rodata .rodata.*)
+        EXCLUDE_FILE(*symbols0.o *symbols1.o *sites0.o *sites1.o) *(.rodata .rodata.*)
+        . = ALIGN(8);
+        KEEP(*(.rodata.thunk_sites))
         . = ALIGN(8);
         KEEP(*(.rodata.symbols))
     } :rodata

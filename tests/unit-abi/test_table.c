@@ -81,8 +81,7 @@ static void get_segment(struct vcpu *v, unsigned int seg, struct emul_seg *out)
     assert_int_equal(seg, EMUL_CS);
     *out = (struct emul_seg){.attr = cs_attr};
 }
-static const struct hvm_ops ops = {.get_segment = get_segment};
-const struct hvm_ops *hvm_ops = &ops;
+struct hvm_ops hvm_ops[1] = {{.get_segment = get_segment}};
 
 static struct domain *zero, *guest, *model, *other;
 

@@ -1,5 +1,6 @@
 /* The hypervisor around the platform devices, for tests. SPDX-License-Identifier:
  * GPL-2.0-or-later */
+#include "cpu/mitigation/mitigation.h"
 #include "fake.h"
 #include "cpu/percpu.h"
 #include "cpu/irq.h"
@@ -260,7 +261,13 @@ static void nothing_cr(struct vcpu *v, unsigned int cr)
 {
 }
 
-static const struct hvm_ops fake_ops = {
+static void nothing_msr(struct domain *d, uint32_t msr, bool read, bool write)
+{
+}
+
+struct mitigations mitigations = {.has_spec_ctrl = true};
+
+struct hvm_ops hvm_ops[1] = {{
     .name = "fake",
     .hypercall_insn = {0x0f, 0x01, 0xd9},
     .get_segment = get_segment,
@@ -268,13 +275,13 @@ static const struct hvm_ops fake_ops = {
     .get_msrs = get_msrs,
     .set_msrs = set_msrs,
     .update_cr = nothing_cr,
+    .intercept_msr = nothing_msr,
     .update_efer = nothing,
     .update_pat = nothing,
     .update_dr = nothing,
     .sync_dr = nothing,
     .update_tsc_offset = nothing,
-};
-const struct hvm_ops *hvm_ops = &fake_ops;
+}};
 
 /*
  * The guest.

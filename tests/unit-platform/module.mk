@@ -6,7 +6,8 @@ PLATFORM_PARTS := platform vlapic vlapic_timer vlapic_msg vlapic_save vtick vioa
     vrtc vhpet vpmtimer mtrr cpuid cpu_policy cpu_policy_abi msr viridian save save_cpu \
     save_platform
 PLATFORM_OUT := $(B)/tests/unit-platform
-PLATFORM_OBJ := $(PLATFORM_PARTS:%=$(PLATFORM_OUT)/hvm/%.o) $(PLATFORM_OUT)/fake.o
+PLATFORM_OBJ := $(PLATFORM_PARTS:%=$(PLATFORM_OUT)/hvm/%.o) $(PLATFORM_OUT)/fake.o \
+    $(addprefix $(PLATFORM_OUT)/mitigation/,bugs.o decide.o)
 PLATFORM_TESTS := $(patsubst tests/unit-platform/test_%.c,$(B)/tests/unit/test_platform_%,\
     $(wildcard tests/unit-platform/test_*.c))
 UNIT_TESTS += $(PLATFORM_TESTS)
@@ -15,6 +16,10 @@ PLATFORM_CFLAGS := $(TEST_CFLAGS) -D__XEN_TOOLS__ -fno-strict-aliasing -fno-pie 
     -Itests/unit-platform/fake -Ixen
 
 $(PLATFORM_OUT)/hvm/%.o: xen/hvm/%.c | deps
+	@mkdir -p $(@D)
+	$(HOSTCC) $(PLATFORM_CFLAGS) -MMD -MP -c $< -o $@
+
+$(PLATFORM_OUT)/mitigation/%.o: xen/cpu/mitigation/%.c | deps
 	@mkdir -p $(@D)
 	$(HOSTCC) $(PLATFORM_CFLAGS) -MMD -MP -c $< -o $@
 

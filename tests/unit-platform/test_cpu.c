@@ -138,8 +138,8 @@ static void test_rich_machine(void **state)
         XEN_X86_FEATURE_VMX,     XEN_X86_FEATURE_SVM,      XEN_X86_FEATURE_MONITOR,
         XEN_X86_FEATURE_XSAVES,  XEN_X86_FEATURE_CET_SS,   XEN_X86_FEATURE_CET_IBT,
         XEN_X86_FEATURE_MPX,     XEN_X86_FEATURE_SGX,      XEN_X86_FEATURE_PROC_TRACE,
-        XEN_X86_FEATURE_RTM,     XEN_X86_FEATURE_HLE,      XEN_X86_FEATURE_IBRSB,
-        XEN_X86_FEATURE_SSBD,    XEN_X86_FEATURE_PDCM,     XEN_X86_FEATURE_DS,
+        XEN_X86_FEATURE_RTM,     XEN_X86_FEATURE_HLE,      XEN_X86_FEATURE_CORE_CAPS,
+        XEN_X86_FEATURE_PDCM,    XEN_X86_FEATURE_DS,       XEN_X86_FEATURE_VIRT_SSBD,
         XEN_X86_FEATURE_OSXSAVE, XEN_X86_FEATURE_OSPKE,    XEN_X86_FEATURE_LWP,
         XEN_X86_FEATURE_HYBRID,  XEN_X86_FEATURE_TSX_CTRL, XEN_X86_FEATURE_MONITORX,
     };
@@ -601,10 +601,43 @@ static void test_all_msrs(void **state)
     }
 }
 
+/* SPEC_CTRL, PRED_CMD, FLUSH_CMD: as the policy says, bit by bit. */
+static void test_speculation_msrs(void **state)
+{
+    struct cpu_policy *p = d->hvm->policy;
+    uint64_t val;
+
+    p->feat[0].d = p->feat[2].d = p->extd[8].b = 0;
+    assert_int_equal(hvm_rdmsr(v, 0x48, &val), -EINVAL);
+    assert_int_equal(hvm_wrmsr(v, 0x48, 0), -EINVAL);
+    assert_int_equal(hvm_wrmsr(v, 0x49, 0), -EINVAL);
+    assert_int_equal(hvm_wrmsr(v, 0x10b, 0), -EINVAL);
+    p->feat[0].d = 1u << 26; /* IBRS and IBPB */
+    assert_int_equal(hvm_wrmsr(v, 0x48, 4), -EINVAL);
+    assert_false(v->hvm->spec.msr_passed);
+    assert_int_equal(hvm_wrmsr(v, 0x48, 3), 0);
+    assert_true(v->hvm->spec.msr_passed);
+    assert_int_equal(hvm_rdmsr(v, 0x48, &val), 0);
+    assert_int_equal(val, 3);
+    assert_int_equal(hvm_wrmsr(v, 0x49, 0), 0);
+    assert_int_equal(hvm_wrmsr(v, 0x49, 0x81), -EINVAL);
+    p->feat[0].d |= 1u << 31 | 1u << 28; /* SSBD, L1D_FLUSH */
+    p->feat[2].d = 1u << 4;              /* BHI_CTRL */
+    assert_int_equal(hvm_wrmsr(v, 0x48, 0x405), 0);
+    assert_int_equal(hvm_wrmsr(v, 0x48, 0x408), -EINVAL);
+    assert_int_equal(hvm_wrmsr(v, 0x10b, 2), -EINVAL);
+    assert_int_equal(hvm_wrmsr(v, 0x10b, 0), 0);
+    p->feat[0].d = p->feat[2].d = 0;
+    p->extd[8].b = 1u << 14 | 1u << 24; /* AMD's IBRS and SSBD */
+    assert_int_equal(hvm_wrmsr(v, 0x48, 5), 0);
+    assert_int_equal(hvm_wrmsr(v, 0x48, 0x85), -EINVAL);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(speculation_msrs),
         cmocka_unit_test(test_small_amd),
         cmocka_unit_test(test_rich_machine),
         cmocka_unit_test(test_dependencies),

@@ -4,6 +4,7 @@
 #define CORBEL_BOOT_IMAGE_H
 
 #include "lib/types.h"
+#include "boot/boot.h"
 #include "boot/layout.h"
 
 extern const char text_start[], text_end[], rodata_end[], image_virt_end[];
@@ -15,6 +16,12 @@ extern const char boot_stack_guard[]; /* a page that is not mapped */
 static inline uint64_t image_bytes(void)
 {
     return ADDRESS(image_virt_end) - IMAGE_VIRT;
+}
+
+/* Machine address of something in the image. */
+static inline uint64_t image_to_maddr(const void *p)
+{
+    return ADDRESS(p) - IMAGE_VIRT + boot_info.image_start;
 }
 
 #endif

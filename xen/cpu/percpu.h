@@ -20,10 +20,11 @@ struct percpu {
     bool need_resched; /* set by handlers; read before VM entry and in idle */
     bool in_guest;     /* between the last check before VM entry and the exit */
     struct vcpu *idle;
-    void *hvm_private;        /* of the vendor back end: host save areas */
-    struct vcpu *fpu_owner;   /* whose FPU state is in the registers, or NULL */
-    struct sched_cpu *sched;  /* domain/sched.c */
-    struct timer_cpu *timers; /* cpu/timer.c */
+    void *hvm_private;             /* of the vendor back end: host save areas */
+    const struct vcpu *last_guest; /* that ran here; cpu/mitigation */
+    struct vcpu *fpu_owner;        /* whose FPU state is in the registers, or NULL */
+    struct sched_cpu *sched;       /* domain/sched.c */
+    struct timer_cpu *timers;      /* cpu/timer.c */
     uint64_t irq_count;
     uint64_t nmi_count;
     ns_t idle_time; /* ns spent in idle */

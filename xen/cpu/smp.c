@@ -9,6 +9,7 @@
  */
 #include "cpu/smp_call.h"
 #include "cpu/apic.h"
+#include "cpu/mitigation/mitigation.h"
 #include "cpu/time_init.h"
 #include "cpu/traps.h"
 #include "cpu/x86.h"
@@ -50,6 +51,9 @@ unsigned int nr_cpus = 1;
 
 static unsigned int opt_maxcpus = MAX_CPUS;
 option_uint("maxcpus", opt_maxcpus, "start at most so many processors");
+
+static bool opt_smt = true;
+option_bool("smt", opt_smt, "use all threads of a core, not the first one only");
 
 static volatile bool released;
 static volatile uint64_t ap_tsc;
@@ -116,6 +120,7 @@ static void ap_main(struct percpu *p)
     paging_init_cpu();
     apic_init_cpu();
     apic_timer_init_cpu();
+    mitigation_cpu_up();
     ap_tsc = rdtsc();
     __atomic_store_n(&p->online, true, __ATOMIC_RELEASE);
     while (!released)
@@ -211,10 +216,27 @@ static struct trampoline_args *trampoline_place(uint64_t page)
     return args;
 }
 
+bool smt_wanted(void)
+{
+    return opt_smt;
+}
+
+/* Bits of the APIC id that number the threads of a core (CPUID leaf 0xb). */
+static unsigned int thread_mask(void)
+{
+    uint32_t a, b, c, d;
+
+    if (cpuid_get(0, CPUID_EAX) < 0xb)
+        return 0;
+    cpuid_count(0xb, 0, &a, &b, &c, &d);
+    return (c >> 8 & 0xff) == 1 ? (1u << (a & 31)) - 1 : 0;
+}
+
 void smp_start_all(void)
 {
     uint64_t page;
     struct trampoline_args *args;
+    unsigned int skip;
     unsigned int want = min(min(opt_maxcpus, acpi.cpu_count), MAX_CPUS + 0u);
 
     if (want <= 1)
@@ -231,8 +253,9 @@ void smp_start_all(void)
             apic_send_init(acpi.cpu[i].apic_id);
     }
     udelay(INIT_WAIT_US);
+    skip = opt_smt ? 0 : thread_mask();
     for (unsigned int i = 0; i < acpi.cpu_count && nr_cpus < want; i++) {
-        if (acpi.cpu[i].apic_id != cpus[0]->apic_id)
+        if (acpi.cpu[i].apic_id != cpus[0]->apic_id && !(acpi.cpu[i].apic_id & skip))
             start_cpu(args, acpi.cpu[i].apic_id, acpi.cpu[i].acpi_id);
     }
     paging_map_trampoline(false);

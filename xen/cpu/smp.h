@@ -7,6 +7,9 @@
 /* Start all CPUs that the MADT names (up to option maxcpus). */
 void smp_start_all(void);
 
+/* Option smt: are all threads of a core used? */
+bool smt_wanted(void);
+
 /* Make a CPU leave guest mode or idle and look at its flags. Does not wait. */
 void smp_kick(unsigned int cpu);
 

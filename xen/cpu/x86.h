@@ -41,13 +41,14 @@
 #define CR4_PKE        BIT(22)
 #define CR4_CET        BIT(23)
 
-#define EFER_SCE   BIT(0)
-#define EFER_LME   BIT(8)
-#define EFER_LMA   BIT(10)
-#define EFER_NXE   BIT(11)
-#define EFER_SVME  BIT(12)
-#define EFER_LMSLE BIT(13)
-#define EFER_FFXSR BIT(14)
+#define EFER_SCE    BIT(0)
+#define EFER_LME    BIT(8)
+#define EFER_LMA    BIT(10)
+#define EFER_NXE    BIT(11)
+#define EFER_SVME   BIT(12)
+#define EFER_LMSLE  BIT(13)
+#define EFER_FFXSR  BIT(14)
+#define EFER_AIBRSE BIT(21) /* automatic IBRS */
 
 #define MSR_TSC            0x10
 #define MSR_APIC_BASE      0x1b

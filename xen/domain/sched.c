@@ -12,6 +12,7 @@
  */
 #include "domain/sched.h"
 #include "cpu/irq.h"
+#include "cpu/mitigation/mitigation.h"
 #include "cpu/percpu.h"
 #include "cpu/smp.h"
 #include "hvm/hvm.h"
@@ -435,6 +436,7 @@ static void switch_in(struct vcpu *v)
 {
     if (!v->hvm)
         return;
+    mitigation_switch_to(v);
     hvm_ops->ctxt_switch_to(v);
     pvclock_update(v);
     runstate_update(v);

@@ -3,13 +3,14 @@
  *
  * AMD APM vol 3 appendix E, Intel SDM vol 2 (CPUID). Left out for guests, though a
  * machine may have it: nested virtualization, MONITOR/MWAIT, performance counters, debug
- * store, SPEC_CTRL and what needs it, supervisor XSAVE states, CET, MPX, PT, SGX, TSX by
- * default. x2APIC, TSC deadline and TSC_ADJUST are ours: offered whatever the machine
- * has. So is the invariant TSC: our own clock is the TSC (cpu/time.c), and what has
- * nested paging but not that bit is an emulator.
+ * store, supervisor XSAVE states, CET, MPX, PT, SGX, TSX by default. x2APIC, TSC deadline
+ * and TSC_ADJUST are ours: offered whatever the machine has. So is the invariant TSC: our
+ * own clock is the TSC (cpu/time.c), and what has nested paging but not that bit is an
+ * emulator.
  */
 #include "hvm/cpuid.h"
 #include "hvm/vlapic.h"
+#include "cpu/mitigation/mitigation.h"
 #include "cpu/x86.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -132,13 +133,25 @@ static const uint16_t offered[] = {
     F(MD_CLEAR),
     F(SERIALIZE),
     F(AVX512_FP16),
+    F(IBRSB),
+    F(STIBP),
+    F(L1D_FLUSH),
     F(ARCH_CAPS),
+    F(SSBD),
     /* 80000007.EDX, 80000008.EBX */
     F(ITSC),
     F(CLZERO),
     F(RSTR_FP_ERR_PTRS),
     F(IBPB),
+    F(IBRS),
+    F(AMD_STIBP),
+    F(IBRS_ALWAYS),
+    F(STIBP_ALWAYS),
+    F(IBRS_FAST),
+    F(IBRS_SAME_MODE),
     F(NO_LMSL),
+    F(AMD_SSBD),
+    F(PSFD),
     F(SSB_NO),
     F(BTC_NO),
     F(IBPB_RET),
@@ -151,12 +164,25 @@ static const uint16_t offered[] = {
     F(LFENCE_DISPATCH),
     F(VERW_CLEAR),
     F(NSCB),
+    F(AUTO_IBRS),
+    F(SBPB),
+    F(IBPB_BRTYPE),
     F(SRSO_NO),
     F(SRSO_US_NO),
     F(TSA_SQ_NO),
     F(TSA_L1_NO),
+    /* 7:2.EDX: bits of SPEC_CTRL */
+    F(INTEL_PSFD),
+    F(IPRED_CTRL),
+    F(RRSBA_CTRL),
+    F(BHI_CTRL),
+    F(MCDT_NO),
     /* MSR_ARCH_CAPS: what the machine is not vulnerable to */
     F(RDCL_NO),
+    F(EIBRS),
+    F(RSBA),
+    F(RRSBA),
+    F(SKIP_L1DFL),
     F(INTEL_SSB_NO),
     F(MDS_NO),
     F(IF_PSCHANGE_MC_NO),
@@ -246,6 +272,19 @@ static const uint16_t needs[][2] = {
     {F(TSC), F(TSC_ADJUST)},
     {F(TSC), F(ITSC)},
     {F(MTRR), F(PAT)},
+    {F(IBRSB), F(STIBP)},
+    {F(IBRSB), F(SSBD)},
+    {F(IBRSB), F(INTEL_PSFD)},
+    {F(IBRSB), F(EIBRS)},
+    {F(IBRS), F(AMD_STIBP)},
+    {F(IBRS), F(AMD_SSBD)},
+    {F(IBRS), F(PSFD)},
+    {F(IBRS), F(IBRS_ALWAYS)},
+    {F(IBRS), F(IBRS_FAST)},
+    {F(IBRS), F(IBRS_SAME_MODE)},
+    {F(AMD_STIBP), F(STIBP_ALWAYS)},
+    {F(IBPB), F(SBPB)},
+    {F(IBPB), F(IBPB_BRTYPE)},
 };
 
 /* Bits of 1.EDX that 80000001.EDX repeats on AMD. */
@@ -497,6 +536,8 @@ static void derive_masks(struct cpu_policy *p)
         p->efer_mask |= EFER_NXE;
     if (cpu_policy_has(p, F(FFXSR)))
         p->efer_mask |= EFER_FFXSR;
+    if (cpu_policy_has(p, F(AUTO_IBRS)))
+        p->efer_mask |= EFER_AIBRSE;
 }
 
 /* Leaves without features: who has them, and what we keep of them. `host` is the
@@ -615,6 +656,18 @@ static bool native_rdmsr(uint32_t msr, uint64_t *val)
     return rdmsr_safe(msr, val) == 0;
 }
 
+/* SPEC_CTRL stays out of guests' reach if we leave it alone (option spec-ctrl). */
+static void hide_spec_ctrl(struct cpu_policy *p)
+{
+    static const uint16_t hidden[] = {F(IBRSB), F(IBRS)};
+    uint32_t fs[CPU_FEATURESET_WORDS];
+
+    cpu_policy_to_featureset(p, fs);
+    for (unsigned int i = 0; i < ARRAY_SIZE(hidden); i++)
+        fs_clear(fs, hidden[i]);
+    set_featureset(p, fs);
+}
+
 /* The first use is Dom0's creation, on one CPU. */
 const struct cpu_policy *cpu_policy_system(unsigned int index)
 {
@@ -623,6 +676,8 @@ const struct cpu_policy *cpu_policy_system(unsigned int index)
     if (!system_ready) {
         cpu_policy_read(&p[XEN_SYSCTL_cpu_policy_raw], native_cpuid, native_rdmsr);
         p[XEN_SYSCTL_cpu_policy_host] = p[XEN_SYSCTL_cpu_policy_raw];
+        if (!mitigations.has_spec_ctrl)
+            hide_spec_ctrl(&p[XEN_SYSCTL_cpu_policy_host]);
         cpu_policy_make_hvm_max(&p[XEN_SYSCTL_cpu_policy_hvm_max],
                                 &p[XEN_SYSCTL_cpu_policy_host]);
         cpu_policy_make_hvm_default(&p[XEN_SYSCTL_cpu_policy_hvm_default],

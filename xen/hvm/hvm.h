@@ -126,6 +126,14 @@ struct hvm_msrs {
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t debugctl;
+    uint64_t spec_ctrl; /* 32 bits; 0 if the domain does not have it */
+};
+
+/* What the entry code needs for side channels; cpu/mitigation/guard.h knows it. */
+struct hvm_spec {
+    uint32_t spec_ctrl; /* the guest's IA32_SPEC_CTRL */
+    bool msr_passed;    /* it writes it without an exit */
+    bool exit_ibpb;     /* it is not trusted: IBPB at exits, if that was chosen */
 };
 
 /* A walk of the guest's tables that went well (hvm/guest_walk.c): what it depended on. */
@@ -145,8 +153,9 @@ struct walk_hint {
 
 struct hvm_vcpu {
     struct cpu_regs
-        regs;     /* all valid between exit and entry; rip, rsp, rax, rflags too */
-    void *vendor; /* struct svm_vcpu or struct vmx_vcpu */
+        regs; /* all valid between exit and entry; rip, rsp, rax, rflags too */
+    struct hvm_spec spec; /* behind the registers */
+    void *vendor;         /* struct svm_vcpu or struct vmx_vcpu */
 
     /* Control registers as the guest reads them. CR3, CR8 follow at each exit. */
     uint64_t cr0, cr2, cr3, cr4, efer, xcr0, pat;
@@ -270,7 +279,8 @@ struct hvm_ops {
     void (*dump)(struct vcpu *v);
 };
 
-extern const struct hvm_ops *hvm_ops;
+/* The chosen one's, here and not behind a pointer: a load less at each call. */
+extern struct hvm_ops hvm_ops[1];
 /* A back end puts a pointer to its operations into this section; hvm_init() probes each.
  */
 #define HVM_BACKEND(ops)                                                                 \

@@ -2,7 +2,8 @@
  *
  * AMD APM vol 2 appendix A, Intel SDM vol 4. What is not known raises #GP, as on stock
  * Xen 4.17; a few registers that every kernel writes without asking are read as zero and
- * written to nowhere. Machine MSRs are never passed on, but for the prediction barrier.
+ * written to nowhere. Machine MSRs are never passed on, but for those that a guest steers
+ * speculation with: the first time that it does it gets them without exits.
  */
 #include "hvm/cpuid.h"
 #include "hvm/mtrr.h"
@@ -10,6 +11,7 @@
 #include "hvm/viridian.h"
 #include "hvm/vlapic.h"
 #include "hypercall/hypercall.h"
+#include "cpu/mitigation/mitigation.h"
 #include "cpu/percpu.h"
 #include "cpu/x86.h"
 #include "lib/errno.h"
@@ -17,10 +19,8 @@
 
 #define MSR_PLATFORM_ID      0x17
 #define MSR_FEATURE_CONTROL  0x3a
-#define MSR_PRED_CMD         0x49
 #define MSR_UCODE_REV        0x8b
 #define MSR_PLATFORM_INFO    0xce
-#define MSR_ARCH_CAPS        0x10a
 #define MSR_SYSENTER_CS      0x174
 #define MSR_SYSENTER_ESP     0x175
 #define MSR_SYSENTER_EIP     0x176
@@ -57,6 +57,8 @@
 #define MISC_ENABLE_PERF_OFF (BIT(11) | BIT(12)) /* no BTS, no PEBS */
 #define VM_CR_SVMDIS         BIT(4)
 #define VM_CR_LOCK           BIT(3)
+#define PRED_CMD_IBPB        BIT(0)
+#define PRED_CMD_SBPB        BIT(7)
 
 static bool has(const struct vcpu *v, unsigned int feature)
 {
@@ -124,8 +126,22 @@ static uint64_t *switched_msr(struct hvm_msrs *m, uint32_t msr)
         return &m->sysenter_eip;
     case MSR_DEBUGCTL:
         return &m->debugctl;
+    case MSR_SPEC_CTRL:
+        return &m->spec_ctrl;
     }
     return NULL;
+}
+
+static bool has_spec_ctrl(const struct vcpu *v)
+{
+    return has(v, XEN_X86_FEATURE_IBRSB) || has(v, XEN_X86_FEATURE_IBRS);
+}
+
+static uint64_t spec_ctrl_mask(const struct vcpu *v)
+{
+    const struct cpu_policy *p = v->domain->hvm->policy;
+
+    return spec_ctrl_valid(p->feat[0].d, p->feat[2].d, p->extd[8].b);
 }
 
 static bool switched_valid(const struct vcpu *v, uint32_t msr, uint64_t val)
@@ -142,6 +158,8 @@ static bool switched_valid(const struct vcpu *v, uint32_t msr, uint64_t val)
         return !(val >> 32);
     case MSR_DEBUGCTL: /* LBR, BTF, and AMD's performance counter pins */
         return !(val & ~(is_amd(v) ? 0x3full : 3ull));
+    case MSR_SPEC_CTRL:
+        return has_spec_ctrl(v) && !(val & ~spec_ctrl_mask(v));
     }
     return true;
 }
@@ -151,11 +169,18 @@ static int read_switched(struct vcpu *v, uint32_t msr, uint64_t *val)
     struct hvm_msrs m;
     const uint64_t *reg = switched_msr(&m, msr);
 
-    if (!reg)
+    if (!reg || (msr == MSR_SPEC_CTRL && !has_spec_ctrl(v)))
         return -EINVAL;
     hvm_ops->get_msrs(v, &m);
     *val = *reg;
     return 0;
+}
+
+/* Exits read it back from now on; the intercept goes last, for other vCPUs run. */
+static void pass_spec_ctrl(struct domain *d)
+{
+    for_each_vcpu(d, v) WRITE_ONCE(v->hvm->spec.msr_passed, true);
+    hvm_ops->intercept_msr(d, MSR_SPEC_CTRL, false, false);
 }
 
 static int write_switched(struct vcpu *v, uint32_t msr, uint64_t val)
@@ -168,6 +193,8 @@ static int write_switched(struct vcpu *v, uint32_t msr, uint64_t val)
     hvm_ops->get_msrs(v, &m);
     *reg = val;
     hvm_ops->set_msrs(v, &m);
+    if (msr == MSR_SPEC_CTRL && val && !v->hvm->spec.msr_passed)
+        pass_spec_ctrl(v->domain);
     return 0;
 }
 
@@ -370,11 +397,23 @@ int hvm_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *val)
  * before. */
 static int write_pred_cmd(struct vcpu *v, uint64_t val)
 {
-    if (!has(v, XEN_X86_FEATURE_IBPB) || (val & ~1ull))
+    uint64_t allowed = PRED_CMD_IBPB | (has(v, XEN_X86_FEATURE_SBPB) ? PRED_CMD_SBPB : 0);
+
+    if (!has(v, XEN_X86_FEATURE_IBPB) && !has(v, XEN_X86_FEATURE_IBRSB))
         return -EINVAL;
-    if (val)
-        (void)wrmsr_safe(MSR_PRED_CMD, 1);
-    return 0;
+    if (val & ~allowed)
+        return -EINVAL;
+    if (!val)
+        return 0;
+    hvm_ops->intercept_msr(v->domain, MSR_PRED_CMD, true, false);
+    return wrmsr_safe(MSR_PRED_CMD, val) ? -EINVAL : 0;
+}
+
+static int write_flush_cmd(struct vcpu *v, uint64_t val)
+{
+    if (!has(v, XEN_X86_FEATURE_L1D_FLUSH) || (val & ~1ull))
+        return -EINVAL;
+    return val && wrmsr_safe(MSR_FLUSH_CMD, val) ? -EINVAL : 0;
 }
 
 int hvm_wrmsr(struct vcpu *v, uint32_t msr, uint64_t val)
@@ -410,6 +449,8 @@ int hvm_wrmsr(struct vcpu *v, uint32_t msr, uint64_t val)
         return 0;
     case MSR_PRED_CMD:
         return write_pred_cmd(v, val);
+    case MSR_FLUSH_CMD:
+        return write_flush_cmd(v, val);
     case MSR_UCODE_REV: /* written before it is read, to make the CPU fill it in */
     case MSR_MCG_STATUS:
         return 0;

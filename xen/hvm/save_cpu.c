@@ -8,6 +8,7 @@
 #include "hvm/save.h"
 #include "hvm/cpuid.h"
 #include "hvm/mtrr.h"
+#include "cpu/mitigation/mitigation.h"
 #include "cpu/x86.h"
 #include "domain/sched.h"
 #include "lib/errno.h"
@@ -338,11 +339,17 @@ static int load_xsave(struct vcpu *v, const struct hvm_record *r)
 }
 HVM_REGISTER_SAVE_CODE(CPU_XSAVE, CPU_XSAVE_CODE, save_xsave, load_xsave, true);
 
-/* CPU_MSR: those without a place of their own. We have none that a guest can set to
- * anything but zero. */
+/* CPU_MSR: those without a place of their own, unless they are zero. */
 static int save_msr(struct vcpu *v, struct hvm_context *c)
 {
-    return 0;
+    struct {
+        struct hvm_msr head;
+        struct hvm_one_msr one;
+    } hw = {.head.count = 1, .one.index = MSR_SPEC_CTRL};
+
+    if (hvm_rdmsr(v, MSR_SPEC_CTRL, &hw.one.val) || !hw.one.val)
+        return 0;
+    return hvm_save_put(c, CPU_MSR_CODE, v->id, &hw, sizeof(hw));
 }
 
 static int load_msr(struct vcpu *v, const struct hvm_record *r)

@@ -6,6 +6,8 @@
 #include "hvm/platform.h"
 #include "hvm/vlapic.h"
 #include "cpu/irq.h"
+#include "cpu/mitigation/guard.h"
+#include "cpu/mitigation/mitigation.h"
 #include "cpu/percpu.h"
 #include "cpu/smp.h"
 #include "cpu/x86.h"
@@ -17,7 +19,14 @@
 #include <xen/hvm/params.h>
 #include <xen/sched.h>
 
-const struct hvm_ops *hvm_ops;
+struct hvm_ops hvm_ops[1];
+
+_Static_assert(offsetof(struct hvm_vcpu, spec) == SPEC_GUEST_CTRL &&
+                   offsetof(struct hvm_spec, msr_passed) ==
+                       SPEC_MSR_PASSED - SPEC_GUEST_CTRL &&
+                   offsetof(struct hvm_spec, exit_ibpb) ==
+                       SPEC_EXIT_IBPB - SPEC_GUEST_CTRL,
+               "known to cpu/mitigation/guard.h");
 
 static void cpu_up(void *failed)
 {
@@ -34,10 +43,10 @@ void hvm_init(void)
 
     hvm_fpu_init();
     for (const struct hvm_ops *const *b = hvm_backends_start;
-         b < hvm_backends_end && !hvm_ops; b++)
+         b < hvm_backends_end && !hvm_ops->name; b++)
         if ((*b)->probe())
-            hvm_ops = *b;
-    if (!hvm_ops)
+            *hvm_ops = **b;
+    if (!hvm_ops->name)
         panic(
             "This processor offers neither SVM nor VMX. Corbel needs hardware "
             "virtualization with nested paging; the firmware may have it switched off.");
@@ -102,6 +111,7 @@ int hvm_vcpu_init(struct vcpu *v)
     rc = platform_vcpu_init(v);
     if (rc)
         goto fail;
+    v->hvm->spec.exit_ibpb = !v->domain->is_privileged;
     hvm_vcpu_reset_state(v, 0xf000, 0xfff0);
     if (hvm_forced_emulation())
         hvm_ops->set_exception_intercept(v, X86_UD, true);
@@ -116,6 +126,7 @@ void hvm_vcpu_destroy(struct vcpu *v)
     if (!v->hvm)
         return;
     timer_kill(&v->hvm->nmi_retry);
+    mitigation_forget(v);
     platform_vcpu_destroy(v);
     hvm_ops->vcpu_destroy(v);
     for (unsigned int i = 0; i < nr_cpus; i++)

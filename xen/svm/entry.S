@@ -8,6 +8,7 @@
  * Interrupts are off. With V_INTR_MASKING a machine interrupt ends guest mode only if the
  * host's IF was set at VMRUN, so it is set under GIF = 0, where nothing is delivered.
  */
+#include "cpu/mitigation/guard.h"
 
 #define R15 0x00
 #define R14 0x08
@@ -25,9 +26,12 @@
 #define RDI 0x70
 
     .text
-    .globl svm_enter
-    .type svm_enter, @function
-svm_enter:
+/* Twice: as it is, and for processors on which something must be done about side channels
+ * (cpu/mitigation). There the first is patched to jump to the second. */
+.macro enter name, guarded
+    .globl \name
+    .type \name, @function
+\name:
     push %rbp
     push %rbx
     push %r12
@@ -36,6 +40,9 @@ svm_enter:
     push %r15
     push %rdx
     push %rdi
+    .if \guarded
+    guard_entry
+    .endif
     mov %rsi, %rax
 
     mov R15(%rdi), %r15
@@ -56,6 +63,9 @@ svm_enter:
     clgi
     sti
     vmload %rax
+    .if \guarded
+    guard_buffers
+    .endif
     vmrun %rax
     vmsave %rax
 
@@ -75,6 +85,9 @@ svm_enter:
     mov %rsi, RSI(%rdi)
     pop %rax
     mov %rax, RDI(%rdi)
+    .if \guarded
+    guard_exit
+    .endif
     pop %rax
     vmload %rax
     cli
@@ -87,6 +100,11 @@ svm_enter:
     pop %rbx
     pop %rbp
     ret
-    .size svm_enter, . - svm_enter
+    .size \name, . - \name
+.endm
+
+    enter svm_enter, 0
+    enter svm_enter_guarded, 1
+    guard_instead svm_enter, svm_enter_guarded
 
     .section .note.GNU-stack, "", @progbits

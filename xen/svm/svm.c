@@ -365,6 +365,8 @@ static void svm_get_msrs(struct vcpu *v, struct hvm_msrs *m)
     m->sysenter_esp = vmcb->sysenter_esp;
     m->sysenter_eip = vmcb->sysenter_eip;
     m->debugctl = vmcb->debugctl;
+    m->spec_ctrl =
+        svm_features & SVM_FEATURE_SPEC_CTRL ? vmcb->spec_ctrl : v->hvm->spec.spec_ctrl;
 }
 
 static void svm_set_msrs(struct vcpu *v, const struct hvm_msrs *m)
@@ -380,6 +382,11 @@ static void svm_set_msrs(struct vcpu *v, const struct hvm_msrs *m)
     vmcb->sysenter_esp = m->sysenter_esp;
     vmcb->sysenter_eip = m->sysenter_eip;
     vmcb->debugctl = m->debugctl;
+    /* VMRUN and exits switch it themselves, or the entry code does. */
+    if (svm_features & SVM_FEATURE_SPEC_CTRL)
+        vmcb->spec_ctrl = m->spec_ctrl;
+    else
+        v->hvm->spec.spec_ctrl = m->spec_ctrl;
 }
 
 static unsigned int svm_get_cpl(struct vcpu *v)

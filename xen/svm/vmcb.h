@@ -157,7 +157,9 @@ struct vmcb {
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip, cr2;
     uint8_t reserved_648[0x668 - 0x648];
     uint64_t g_pat, debugctl; /* 0x668 */
-    uint8_t reserved_678[0x1000 - 0x678];
+    uint8_t reserved_678[0x6e0 - 0x678];
+    uint32_t spec_ctrl; /* 0x6e0 */
+    uint8_t reserved_6e4[0x1000 - 0x6e4];
 } __aligned(4096);
 
 _Static_assert(offsetof(struct vmcb, asid) == 0x58, "VMCB layout");
@@ -169,6 +171,7 @@ _Static_assert(offsetof(struct vmcb, cr4) == 0x548, "VMCB layout");
 _Static_assert(offsetof(struct vmcb, rsp) == 0x5d8, "VMCB layout");
 _Static_assert(offsetof(struct vmcb, rax) == 0x5f8, "VMCB layout");
 _Static_assert(offsetof(struct vmcb, g_pat) == 0x668, "VMCB layout");
+_Static_assert(offsetof(struct vmcb, spec_ctrl) == 0x6e0, "VMCB layout");
 _Static_assert(sizeof(struct vmcb) == 4096, "VMCB layout");
 
 struct svm_vcpu {
@@ -197,6 +200,7 @@ extern uint32_t svm_features;
 #define SVM_FEATURE_VMCB_CLEAN BIT(5)
 #define SVM_FEATURE_FLUSH_ASID BIT(6)
 #define SVM_FEATURE_DECODE     BIT(7)
+#define SVM_FEATURE_SPEC_CTRL  BIT(20)
 
 static inline struct svm_vcpu *to_svm(const struct vcpu *v)
 {

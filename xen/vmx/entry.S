@@ -8,6 +8,7 @@
  * first instruction. The host's RSP is the same at most entries: it is written when it differs
  * from *host_rsp.
  */
+#include "cpu/mitigation/guard.h"
 
 #define R15 0x00
 #define R14 0x08
@@ -28,9 +29,12 @@
 #define HOST_RSP 0x6c14
 
     .text
-    .globl vmx_enter
-    .type vmx_enter, @function
-vmx_enter:
+/* Twice: as it is, and for processors on which something must be done about side channels
+ * (cpu/mitigation). There the first is patched to jump to the second. */
+.macro enter name, exit_point, guarded
+    .globl \name, \exit_point
+    .type \name, @function
+\name:
     push %rbp
     push %rbx
     push %r12
@@ -44,7 +48,10 @@ vmx_enter:
     mov $HOST_RSP, %eax
     vmwrite %rsp, %rax
 1:
-    test %sil, %sil                 /* the moves below leave the flags alone */
+    .if \guarded
+    guard_entry
+    .endif
+    bt $0, %esi                     /* CF: neither the moves nor VERW change it */
 
     mov R15(%rdi), %r15
     mov R14(%rdi), %r14
@@ -61,7 +68,10 @@ vmx_enter:
     mov RDX(%rdi), %rdx
     mov RSI(%rdi), %rsi
     mov RDI(%rdi), %rdi
-    jz 2f
+    .if \guarded
+    guard_buffers
+    .endif
+    jnc 2f
     vmresume
     jmp 3f
 2:
@@ -69,11 +79,13 @@ vmx_enter:
 3:
     /* It failed, and nothing has changed. */
     pop %rdi
+    .if \guarded
+    guard_exit
+    .endif
     mov $1, %eax
     jmp 4f
 
-    .globl vmx_exit_point
-vmx_exit_point:
+\exit_point:
     xchg %rdi, (%rsp)
     mov %r15, R15(%rdi)
     mov %r14, R14(%rdi)
@@ -91,6 +103,9 @@ vmx_exit_point:
     mov %rsi, RSI(%rdi)
     pop %rax
     mov %rax, RDI(%rdi)
+    .if \guarded
+    guard_exit
+    .endif
     xor %eax, %eax
 4:
     pop %r15
@@ -100,6 +115,12 @@ vmx_exit_point:
     pop %rbx
     pop %rbp
     ret
-    .size vmx_enter, . - vmx_enter
+    .size \name, . - \name
+.endm
+
+    enter vmx_enter, vmx_exit_point, 0
+    enter vmx_enter_guarded, vmx_exit_point_guarded, 1
+    guard_instead vmx_enter, vmx_enter_guarded
+    guard_instead vmx_exit_point, vmx_exit_point_guarded
 
     .section .note.GNU-stack, "", @progbits

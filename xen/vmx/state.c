@@ -300,6 +300,7 @@ void vmx_get_msrs(struct vcpu *v, struct hvm_msrs *m)
     m->sysenter_esp = vmread(GUEST_SYSENTER_ESP);
     m->sysenter_eip = vmread(GUEST_SYSENTER_EIP);
     m->debugctl = vmread(GUEST_DEBUGCTL);
+    m->spec_ctrl = v->hvm->spec.spec_ctrl;
     vmcs_close(s, before);
 }
 
@@ -321,6 +322,7 @@ void vmx_set_msrs(struct vcpu *v, const struct hvm_msrs *m)
     vmwrite(GUEST_SYSENTER_ESP, m->sysenter_esp);
     vmwrite(GUEST_SYSENTER_EIP, m->sysenter_eip);
     vmwrite(GUEST_DEBUGCTL, m->debugctl);
+    v->hvm->spec.spec_ctrl = m->spec_ctrl;
     vmcs_close(s, before);
 }
 

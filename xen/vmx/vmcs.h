@@ -39,6 +39,9 @@ enum vmcs_field {
     IO_BITMAP_A = 0x2000,
     IO_BITMAP_B = 0x2002,
     MSR_BITMAP = 0x2004,
+    EXIT_MSR_STORE_ADDRESS = 0x2006,
+    EXIT_MSR_LOAD_ADDRESS = 0x2008,
+    ENTRY_MSR_LOAD_ADDRESS = 0x200a,
     TSC_OFFSET = 0x2010,
     VIRTUAL_APIC_PAGE = 0x2012,
     EPT_POINTER = 0x201a,
@@ -233,6 +236,12 @@ enum vmx_exit_reason {
     VMX_EXIT_XSETBV = 55,
     VMX_EXIT_REASONS = 64,
 };
+
+/* Entry of the MSR areas (25.7.2). */
+struct vmx_msr_entry {
+    uint32_t index, reserved;
+    uint64_t value;
+} __aligned(16);
 
 struct vmx_vcpu {
     void *vmcs;
