@@ -1,6 +1,6 @@
 # The device model: build/devmodel/corbel-dm and the same devices behind qtest.
 # SPDX-License-Identifier: GPL-2.0-or-later
-DEPS += libuv1-dev libjansson-dev libnbd-dev libxen-dev libvncserver-dev libslirp-dev \
+DEPS += libuv1-dev libjansson-dev libnbd-dev libxen-dev libvncserver-dev libslirp-dev libglib2.0-dev \
         acpica-tools seabios ipxe-qemu
 
 DM_PKGS := libuv jansson libnbd libvncserver slirp

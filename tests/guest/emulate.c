@@ -278,8 +278,8 @@ static void write_5(void *p)
     forced_write(p, 5);
 }
 
-/* The hypervisor may keep translations, but what the guest changes in its tables counts at
- * once (after the INVLPG that the processor wants). */
+/* The hypervisor may keep translations, but what the guest changes in its tables counts
+ * at once (after the INVLPG that the processor wants). */
 static void changed_tables(void)
 {
     uint64_t *a = page_alloc(1), *b = page_alloc(1);
@@ -299,7 +299,8 @@ static void changed_tables(void)
     check((*pte & 0x60) == 0x60 && b[0] == 3, "tables: a write sets D");
     *pte &= ~0x2ull; /* writable */
     invlpg(a);
-    check(catch_call(write_5, a).vector == VEC_PF && b[0] == 3, "tables: read-only is seen");
+    check(catch_call(write_5, a).vector == VEC_PF && b[0] == 3,
+          "tables: read-only is seen");
     *pte = old;
     invlpg(a);
     forced_write(a, 7);

@@ -16,7 +16,8 @@ uint64_t dom0_acpi_build(void *buf, size_t bytes, uint64_t gpa, unsigned int vcp
 int dom0_load_elf(struct domain *d, const void *image, size_t bytes, uint32_t *entry,
                   uint64_t *end);
 
-/* Fill the I/O permission map of Dom0, which has its platform already. -ENOMEM, -ENOSPC. */
+/* Fill the I/O permission map of Dom0, which has its platform already. -ENOMEM, -ENOSPC.
+ */
 int dom0_open_ports(struct domain *d);
 
 #endif
