@@ -11,7 +11,7 @@ XEN_CFLAGS := -std=gnu11 -O2 -g $(WARN) -ffreestanding -fno-pic -fno-pie -m64 -m
     -mindirect-branch=thunk-extern -mindirect-branch-register -fno-strict-aliasing -fno-common -fno-delete-null-pointer-checks \
     -fno-tree-loop-distribute-patterns -ffunction-sections -fdata-sections \
     -D__XEN_TOOLS__ -Ixen -I$(XEN_OUT)
-XEN_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
+XEN_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=sha1 -Wl,-z,noexecstack \
     -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -Wl,--gc-sections -Wl,-T,$(XEN_OUT)/xen.lds
 
 XEN_IMAGE := $(XEN_OUT)/corbel

@@ -48,6 +48,9 @@ SECTIONS
         hvm_save_start = .; KEEP(*(.rodata.hvm_save)) hvm_save_end = .;
         . = ALIGN(8);
         extable_start = .; KEEP(*(.extable)) extable_end = .;
+        . = ALIGN(4);
+        build_id_start = .; KEEP(*(.note.gnu.build-id)) build_id_end = .;
+        . = ALIGN(8);
         EXCLUDE_FILE(*symbols0.o *symbols1.o *sites0.o *sites1.o) *(.rodata .rodata.*)
         . = ALIGN(8);
         KEEP(*(.rodata.thunk_sites))

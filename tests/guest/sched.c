@@ -3,7 +3,10 @@
  * (xen/sched.h, xen/vcpu.h).
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#define __XEN_TOOLS__ 1
 #include "xen.h"
+
+#include <xen/domctl.h>
 
 const char test_title[] = "sched";
 
@@ -296,6 +299,57 @@ static void vcpu_errors(void)
              (uint64_t)-XEN_EFAULT, "runstate to nowhere");
 }
 
+static long scheduler_op(struct xen_domctl *op, uint32_t cmd, uint16_t cap)
+{
+    memset(op, 0, sizeof(*op));
+    op->cmd = XEN_DOMCTL_scheduler_op;
+    op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    op->u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+    op->u.scheduler_op.cmd = cmd;
+    op->u.scheduler_op.u.credit2.cap = cap;
+    return hypercall(__HYPERVISOR_domctl, PTR(op), 0, 0, 0, 0);
+}
+
+/* Percent of 400 ms that this vCPU, which never waits, runs. */
+static unsigned running_share(void)
+{
+    struct vcpu_runstate_info before, after;
+    uint64_t start = now(), passed;
+
+    vcpu_op(VCPUOP_get_runstate_info, 0, &before);
+    while (now() - start < 400 * MS)
+        cpu_relax();
+    vcpu_op(VCPUOP_get_runstate_info, 0, &after);
+    passed = now() - start;
+    return (unsigned)((after.time[RUNSTATE_running] - before.time[RUNSTATE_running]) *
+                      100 / passed);
+}
+
+/* Dom0 limits itself: what it may, as long as this kernel is alone on its CPU. */
+static void cap(void)
+{
+    static struct xen_domctl op;
+    unsigned share;
+
+    if (!env.dom0 || option_present("reference")) {
+        skip("Dom0's business", "cap");
+        return;
+    }
+    check_eq((uint64_t)scheduler_op(&op, XEN_DOMCTL_SCHEDOP_getinfo, 0), 0,
+             "scheduler_op: getinfo");
+    check_eq(op.u.scheduler_op.u.credit2.cap, 0, "no cap at first");
+    check_eq((uint64_t)scheduler_op(&op, XEN_DOMCTL_SCHEDOP_putinfo, 25), 0,
+             "a cap of 25");
+    scheduler_op(&op, XEN_DOMCTL_SCHEDOP_getinfo, 0);
+    check_eq(op.u.scheduler_op.u.credit2.cap, 25, "which reads back");
+    share = running_share();
+    check(share >= 15 && share <= 35, "runs %u%% of the time", share);
+    check_eq((uint64_t)scheduler_op(&op, XEN_DOMCTL_SCHEDOP_putinfo, 0), 0,
+             "no cap again");
+    share = running_share();
+    check(share >= 90, "runs %u%% of the time", share);
+}
+
 void test_main(void)
 {
     uint32_t port;
@@ -318,6 +372,7 @@ void test_main(void)
     runstate(port);
     time_area();
     timers(port);
+    cap();
     vcpu_info_move(port);
     vcpu_errors();
 }

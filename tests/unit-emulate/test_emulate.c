@@ -393,6 +393,9 @@ static void test_software_events(void **state)
     m->idt[2 * 0x23] = 0xe5ull << 40; /* task gate: not in long mode */
     check_event(m, RUN(m, 0xcc), 3, EMUL_EVENT_SW_EXCEPTION, 1);
     check_event(m, RUN(m, 0xcd, 0x21), 0x21, EMUL_EVENT_SW_INTERRUPT, 2);
+    m->idt[2 * 1] = 0x0eull << 40;
+    FAULT(m, NP, 1 * 8 + 3, 0xf1); /* ICEBP's faults say EXT, and no DPL counts */
+    m->idt[2 * 1] = 0x8eull << 40;
     check_event(m, RUN(m, 0xf1), 1, EMUL_EVENT_PRIV_SW_EXCEPTION, 1);
     FAULT(m, NP, 0x22 * 8 + 2, 0xcd, 0x22);
     FAULT(m, GP, 0x23 * 8 + 2, 0xcd, 0x23);

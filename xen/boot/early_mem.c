@@ -13,23 +13,50 @@ static struct {
 } reserved[MAX_RESERVED];
 static unsigned int reserved_count;
 
-void early_reserve(uint64_t start, uint64_t bytes)
+static void add_piece(uint64_t start, uint64_t end)
 {
     if (reserved_count == MAX_RESERVED)
         panic("Too many pieces of memory in use at boot");
-    reserved[reserved_count].start = ALIGN_DOWN(start, PAGE_SIZE);
-    reserved[reserved_count].end = ALIGN_UP(start + bytes, PAGE_SIZE);
+    reserved[reserved_count].start = start;
+    reserved[reserved_count].end = end;
     reserved_count++;
+}
+
+/* Neighbours become one: the frame table of a large machine comes in thousands of parts.
+ */
+void early_reserve(uint64_t start, uint64_t bytes)
+{
+    uint64_t end = ALIGN_UP(start + bytes, PAGE_SIZE);
+
+    start = ALIGN_DOWN(start, PAGE_SIZE);
+    for (unsigned int i = 0; i < reserved_count;) {
+        if (reserved[i].start > end || reserved[i].end < start) {
+            i++;
+            continue;
+        }
+        start = min(start, reserved[i].start);
+        end = max(end, reserved[i].end);
+        reserved[i] = reserved[--reserved_count];
+        i = 0; /* it may touch one passed over */
+    }
+    add_piece(start, end);
 }
 
 void early_unreserve(uint64_t start, uint64_t bytes)
 {
-    for (unsigned int i = 0; i < reserved_count; i++) {
-        if (reserved[i].start == ALIGN_DOWN(start, PAGE_SIZE) &&
-            reserved[i].end == ALIGN_UP(start + bytes, PAGE_SIZE)) {
-            reserved[i] = reserved[--reserved_count];
-            return;
-        }
+    uint64_t end = ALIGN_UP(start + bytes, PAGE_SIZE);
+
+    start = ALIGN_DOWN(start, PAGE_SIZE);
+    for (unsigned int i = reserved_count; i-- > 0;) {
+        uint64_t lo = reserved[i].start, hi = reserved[i].end;
+
+        if (lo >= end || hi <= start)
+            continue;
+        reserved[i] = reserved[--reserved_count];
+        if (lo < start)
+            add_piece(lo, start);
+        if (hi > end)
+            add_piece(end, hi);
     }
 }
 

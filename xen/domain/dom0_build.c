@@ -92,7 +92,9 @@ static uint64_t wanted_frames(void)
                frames_free() - min(frames_free() / 2, (uint64_t)2048));
 }
 
-/* Claim free frames from the bottom of memory and map them one to one. */
+/* Claim free frames from the bottom of memory and map them one to one. Not cleared: it is
+ * as the firmware left it, which is no secret from Dom0, and what must be zero is cleared
+ * where it is made. */
 static int populate(struct domain *d, uint64_t want)
 {
     uint64_t from = 0, start, count;
@@ -112,10 +114,8 @@ static int populate(struct domain *d, uint64_t want)
             rc = frame_claim(d, MFN(start), order);
             if (rc == -EBUSY)
                 break; /* became a page of the tables: look again */
-            if (!rc) {
-                memset(mfn_to_virt(MFN(start)), 0, PAGE_SIZE << order);
+            if (!rc)
                 rc = p2m_set(d, GFN(start), MFN(start), P2M_RAM_RW, order);
-            }
             if (rc)
                 return rc;
             start += BIT(order);

@@ -62,6 +62,7 @@ static void domain_free(struct domain *d)
         sched_destroy_vcpu(v);
         zfree(v);
     }
+    sched_destroy_domain(d);
     zfree(d->vcpus);
     grant_domain_free(d);
     evtchn_domain_free(d);
@@ -148,6 +149,7 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config,
     d->emulation_flags = config->arch.emulation_flags;
     d->is_pvh = !(d->emulation_flags & XEN_X86_EMU_PIT);
     d->ssidref = config->ssidref;
+    sched_init_domain(d);
     d->weight = 256;
     d->max_pages = privileged ? ~0ull : 0;
     d->controller_pause_count = privileged ? 0 : 1;

@@ -112,7 +112,13 @@ struct domain {
     uint32_t create_flags;    /* XEN_DOMCTL_CDF_* */
     uint32_t emulation_flags; /* XEN_X86_EMU_* */
     uint32_t ssidref;
-    uint32_t weight, cap; /* credit: weight 256 = one share; cap in percent of a CPU */
+    uint32_t weight; /* 256 = one share */
+    /* Limit on the time of all its vCPUs (domain/sched.c): percent of a CPU, 0: none. */
+    uint32_t cap;
+    bool cap_reached;       /* its vCPUs do not run until the period ends; atomic */
+    uint64_t cap_used;      /* ns of this period; atomic */
+    ns_t cap_until;         /* end of the period */
+    struct timer cap_timer; /* set when cap_reached is */
 
     struct p2m p2m;
     struct shared_info *shared_info;

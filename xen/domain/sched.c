@@ -8,7 +8,11 @@
  * A vCPU's queue fields are guarded by the lock of the queue of v->cpu, which changes
  * only under that lock. At most one queue lock is held, but for the trylock in steal().
  *
- * Left out: caps, gang scheduling, NUMA.
+ * A domain with a cap has that much run time in each CAP_PERIOD_NS. When it is used up,
+ * its vCPUs stay in their queues but are passed over until the period ends; what was used
+ * beyond that is taken off the next period.
+ *
+ * Left out: gang scheduling, NUMA.
  */
 #include "domain/sched.h"
 #include "cpu/irq.h"
@@ -17,7 +21,7 @@
 #include "cpu/smp.h"
 #include "hvm/hvm.h"
 #include "hypercall/pvclock.h"
-#include "mm/frame.h"
+#include "mm/paging.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -26,6 +30,7 @@
 #define WAKE_BONUS_NS   (2 * NS_PER_MS)
 #define PREEMPT_GAIN_NS (NS_PER_MS / 4)
 #define WEIGHT_DEFAULT  256
+#define CAP_PERIOD_NS   (20 * NS_PER_MS)
 
 struct sched_cpu {
     struct spinlock lock;  /* guards all below and the scheduling fields of its vCPUs */
@@ -88,6 +93,12 @@ static bool is_idle(const struct vcpu *v)
     return v->domain == idle_domain;
 }
 
+/* Has its domain used up its time? One that dies runs to its end. */
+static bool capped(const struct vcpu *v)
+{
+    return READ_ONCE(v->domain->cap_reached) && !domain_is_dying(v->domain);
+}
+
 static void enqueue(struct sched_cpu *q, struct vcpu *v)
 {
     struct list *at = &q->queue;
@@ -115,6 +126,82 @@ static void resched(unsigned int cpu)
     WRITE_ONCE(cpus[cpu]->need_resched, true);
     if (cpu != this_cpu()->id)
         smp_kick(cpu);
+}
+
+/*
+ * Caps.
+ */
+static uint64_t cap_budget(const struct domain *d)
+{
+    return (uint64_t)CAP_PERIOD_NS * READ_ONCE(d->cap) / 100;
+}
+
+/* What the cap says has changed: its CPUs look again. */
+static void cap_changed(struct domain *d, bool reached)
+{
+    WRITE_ONCE(d->cap_reached, reached);
+    for_each_vcpu(d, v) resched(READ_ONCE(v->cpu));
+}
+
+static void cap_period_end(void *opaque)
+{
+    struct domain *d = opaque;
+    uint64_t budget = cap_budget(d), used = READ_ONCE(d->cap_used);
+
+    used -= min(used, budget);
+    WRITE_ONCE(d->cap_used, used);
+    WRITE_ONCE(d->cap_until, now_ns() + CAP_PERIOD_NS);
+    if (budget && used >= budget)
+        timer_set(&d->cap_timer, d->cap_until);
+    else
+        cap_changed(d, false);
+}
+
+/* Run time of a vCPU goes on its domain's account, if there is a cap. */
+static void cap_charge(struct domain *d, uint64_t ran, ns_t now)
+{
+    if (likely(!READ_ONCE(d->cap)))
+        return;
+    if (now >= READ_ONCE(d->cap_until) && !READ_ONCE(d->cap_reached)) {
+        WRITE_ONCE(d->cap_until, now + CAP_PERIOD_NS);
+        WRITE_ONCE(d->cap_used, 0);
+    }
+    if (__atomic_add_fetch(&d->cap_used, ran, __ATOMIC_RELAXED) >= cap_budget(d) &&
+        !__atomic_exchange_n(&d->cap_reached, true, __ATOMIC_RELAXED))
+        timer_set(&d->cap_timer, d->cap_until);
+}
+
+void sched_set_cap(struct domain *d, unsigned int percent)
+{
+    WRITE_ONCE(d->cap, percent);
+    cap_changed(d, percent && READ_ONCE(d->cap_reached));
+}
+
+void sched_init_domain(struct domain *d)
+{
+    timer_init(&d->cap_timer, cap_period_end, d);
+}
+
+void sched_destroy_domain(struct domain *d)
+{
+    timer_kill(&d->cap_timer);
+}
+
+/* How long `next` may run before schedule() looks again. */
+static void set_slice(struct sched_cpu *q, const struct vcpu *next, ns_t now)
+{
+    const struct domain *d = next->domain;
+    ns_t slice = q->nr ? SLICE_NS : INT64_MAX;
+
+    if (is_idle(next))
+        return;
+    if (unlikely(READ_ONCE(d->cap))) {
+        uint64_t used = READ_ONCE(d->cap_used), budget = cap_budget(d);
+
+        slice = min(slice, (ns_t)(budget - min(used, budget)) + CAP_PERIOD_NS / 100);
+    }
+    if (slice != INT64_MAX)
+        timer_set(&q->slice, now + slice);
 }
 
 /* Where a waking vCPU goes: its last CPU if that is idle, else an idle one, else the
@@ -338,7 +425,7 @@ static struct vcpu *first_for(struct sched_cpu *q, unsigned int cpu)
     {
         struct vcpu *v = list_entry(entry, struct vcpu, run_entry);
 
-        if (!v->running && (v->hard_affinity >> cpu & 1))
+        if (!v->running && (v->hard_affinity >> cpu & 1) && !capped(v))
             return v;
     }
     return NULL;
@@ -377,6 +464,7 @@ static void account(struct sched_cpu *q, struct vcpu *v, ns_t now)
         return;
     }
     v->vruntime += ran * WEIGHT_DEFAULT / (v->domain->weight ?: WEIGHT_DEFAULT);
+    cap_charge(v->domain, ran, now);
 }
 
 static void update_min(struct sched_cpu *q, const struct vcpu *running)
@@ -462,7 +550,7 @@ void schedule(void)
             struct vcpu *v = list_entry(entry, struct vcpu, run_entry);
 
             /* One that runs is either us or is just leaving this CPU's stack. */
-            if (v == prev || !v->running) {
+            if ((v == prev || !v->running) && !capped(v)) {
                 next = v;
                 break;
             }
@@ -481,8 +569,7 @@ void schedule(void)
     else
         __atomic_and_fetch(&idle_mask, ~BIT(cpu->id), __ATOMIC_SEQ_CST);
     if (next == prev) {
-        if (q->nr && !is_idle(next))
-            timer_set(&q->slice, now + SLICE_NS);
+        set_slice(q, next, now);
         spin_unlock(&q->lock);
         return;
     }
@@ -497,8 +584,7 @@ void schedule(void)
     next->running = true;
     next->run_start = now;
     cpu->curr = next;
-    if (q->nr && !is_idle(next))
-        timer_set(&q->slice, now + SLICE_NS);
+    set_slice(q, next, now);
     spin_unlock(&q->lock);
 
     if (prev->hvm) {
@@ -551,7 +637,7 @@ int sched_init_vcpu(struct vcpu *v)
     v->runstate.state = RUNSTATE_offline;
     v->runstate_since = now_ns();
     v->info_mfn = INVALID_MFN;
-    v->stack = alloc_pages(VCPU_STACK_ORDER);
+    v->stack = stack_alloc(VCPU_STACK_ORDER);
     if (!v->stack)
         return -ENOMEM;
     /* As context_switch() leaves a stack: six callee-saved registers, return address. */
@@ -565,8 +651,7 @@ int sched_init_vcpu(struct vcpu *v)
 
 void sched_destroy_vcpu(struct vcpu *v)
 {
-    if (v->stack)
-        free_pages(v->stack, VCPU_STACK_ORDER);
+    stack_free(v->stack, VCPU_STACK_ORDER);
     v->stack = NULL;
 }
 

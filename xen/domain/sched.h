@@ -14,6 +14,11 @@ void sched_init_cpu(unsigned int cpu);
 int sched_init_vcpu(struct vcpu *v);
 void sched_destroy_vcpu(struct vcpu *v);
 
+void sched_init_domain(struct domain *d);
+void sched_destroy_domain(struct domain *d);
+/* All vCPUs of d together run at most so many percent of one CPU; 0: no limit. */
+void sched_set_cap(struct domain *d, unsigned int percent);
+
 /* Choose and switch. Returns when this vCPU runs again, maybe on another CPU. No lock
  * held. */
 void schedule(void);

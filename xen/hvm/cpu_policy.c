@@ -790,6 +790,7 @@ int cpu_policy_domain_set(struct domain *d, const xen_cpuid_leaf_t *leaves,
         cpu_policy_to_featureset(max, allowed);
         recalculate(p, max, allowed);
         *d->hvm->policy = *p;
+        d->hvm->emul_features = 0; /* worked out anew */
         cpu_policy_update_topology(d);
     }
     zfree(p);

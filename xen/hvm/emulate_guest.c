@@ -445,6 +445,7 @@ static int op_xcr_read(struct emul_ctxt *c, uint32_t xcr, uint64_t *val)
 {
     if (xcr)
         return emul_raise_error(c, X86_GP, 0);
+    hvm_fpu_sync_xcr0(vcpu_of(c));
     *val = vcpu_of(c)->hvm->xcr0;
     return EMUL_OKAY;
 }

@@ -100,8 +100,13 @@ void vlapic_esr_raise(struct vlapic *s, uint32_t bit)
 
     if (__atomic_fetch_or(&s->esr_pending, bit, __ATOMIC_RELAXED) & bit)
         return;
-    /* A vector below 16 here would raise the next error: no interrupt. */
-    if (!(lvt & APIC_LVT_MASKED) && vector >= 16 && vlapic_accept(s, vector, false))
+    if (lvt & APIC_LVT_MASKED)
+        return;
+    /* A vector below 16 here is the next error; that one raises no interrupt, for it
+     * would have the same vector. */
+    if (vector < 16)
+        (void)__atomic_fetch_or(&s->esr_pending, APIC_ESR_RECV_VECTOR, __ATOMIC_RELAXED);
+    else if (vlapic_accept(s, vector, false))
         vcpu_kick(s->vcpu);
 }
 

@@ -162,7 +162,7 @@ long domctl_scheduler_op(struct domain *d, struct xen_domctl_scheduler_op *op)
         if (p->weight)
             WRITE_ONCE(d->weight, p->weight);
         if (p->cap != (uint16_t)~0)
-            WRITE_ONCE(d->cap, p->cap);
+            sched_set_cap(d, p->cap);
         return 0;
     }
     return -EINVAL; /* vCPUs have no shares of their own */

@@ -440,6 +440,8 @@ void frame_init_range(uint64_t start, uint64_t end, enum frame_state state)
         add_free(start, end);
         return;
     }
-    for (uint64_t i = start; i < end; i++)
+    for (uint64_t i = start; i < end; i++) {
+        frame_table[i].use = 0;
         frame_word_set(&frame_table[i], 1, FRAME_OWNER_NONE, (uint8_t)state, 0);
+    }
 }

@@ -238,6 +238,21 @@ static bool chunk_has_ram(uint64_t mfn, uint64_t frames)
     return false;
 }
 
+/* All of these frames are in one range of RAM: frame_init_ram() sets each of them. */
+static bool chunk_is_ram(uint64_t mfn, uint64_t frames)
+{
+    uint64_t start = mfn << PAGE_SHIFT, end = (mfn + frames) << PAGE_SHIFT;
+
+    for (unsigned int i = 0; i < boot_info.e820_count; i++) {
+        const struct e820_entry *e = &boot_info.e820[i];
+
+        if (e->type == E820_RAM && max(e->addr, (uint64_t)PAGE_SIZE) <= start &&
+            e->addr + e->size >= end)
+            return true;
+    }
+    return false;
+}
+
 static void fill_reserved(void *page, size_t bytes)
 {
     static const struct frame reserved = {.owner = FRAME_OWNER_NONE,
@@ -265,7 +280,7 @@ static void map_frametable(void)
                   : hole;
         if (!m)
             panic("Too little memory for the table of page frames");
-        if (pages)
+        if (pages && !chunk_is_ram(mfn, FRAMES_PER_CHUNK))
             fill_reserved(maddr_to_virt(m), pages * PAGE_SIZE);
         if (pages == ENTRIES) {
             map_early(va, 2, m | RW | PTE_PS | PTE_G);

@@ -144,43 +144,43 @@ int op_grp5(struct emul_ctxt *c)
 /* --- software interrupts
  * ------------------------------------------------------------------- */
 
-static int gate_fault(struct emul_ctxt *c, uint8_t exception, uint8_t vector)
+/* ext: the event is not an INT instruction's, but external to the program. */
+static int gate_fault(struct emul_ctxt *c, uint8_t exception, uint8_t vector, bool ext)
 {
-    return emul_raise_error(c, exception, vector * 8 + 2);
+    return emul_raise_error(c, exception, vector * 8 + 2 + ext);
 }
 
 /* What delivery through the IDT would refuse before it looks at the target (SDM vol 3
  * sec 6.12.1.2): done here because not every CPU does it for an injected event. */
-static int gate_check(struct emul_ctxt *c, uint8_t vector)
+static int gate_check(struct emul_ctxt *c, uint8_t vector, unsigned int type)
 {
+    bool icebp = type == EMUL_EVENT_PRIV_SW_EXCEPTION;
     const struct emul_seg *idt = seg_get(c, EMUL_IDTR);
     bool lm = c->efer & EFER_LMA, valid;
-    unsigned int size = !(c->cr0 & CR0_PE) ? 4 : lm ? 16 : 8, type;
+    unsigned int size = !(c->cr0 & CR0_PE) ? 4 : lm ? 16 : 8, kind;
     uint64_t gate, lin = idt->base + vector * size;
     int rc;
 
     if (vector * size + size - 1 > idt->limit)
-        return gate_fault(c, X_GP, vector);
+        return gate_fault(c, X_GP, vector, icebp);
     if (!(c->cr0 & CR0_PE))
         return EMUL_OKAY;
     rc = mem_read(c, system_linear(c, lin), 8, EMUL_ACC_SYSTEM, &gate);
     if (rc != EMUL_OKAY)
         return rc;
-    type = gate >> 40 & 0x1f;
-    valid = type == 14 || type == 15 || (!lm && (type == 5 || type == 6 || type == 7));
-    if (!valid || (gate >> 45 & 3) < c->cpl)
-        return gate_fault(c, X_GP, vector);
+    kind = gate >> 40 & 0x1f;
+    valid = kind == 14 || kind == 15 || (!lm && (kind == 5 || kind == 6 || kind == 7));
+    if (!valid || (!icebp && (gate >> 45 & 3) < c->cpl))
+        return gate_fault(c, X_GP, vector, icebp);
     if (!(gate >> 47 & 1))
-        return gate_fault(c, X_NP, vector);
+        return gate_fault(c, X_NP, vector, icebp);
     return EMUL_OKAY;
 }
 
 int software_event(struct emul_ctxt *c, uint8_t vector, unsigned int type)
 {
-    int rc = EMUL_OKAY;
+    int rc = gate_check(c, vector, type);
 
-    if (type != EMUL_EVENT_PRIV_SW_EXCEPTION)
-        rc = gate_check(c, vector);
     if (rc != EMUL_OKAY)
         return rc;
     c->event = (struct emul_event){
