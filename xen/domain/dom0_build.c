@@ -328,7 +328,9 @@ static uint64_t make_start_info(struct domain *d, uint64_t kernel_end, uint64_t 
                                 size_t initrd_bytes)
 {
     enum { ACPI_BYTES = 4 * PAGE_SIZE, MAP_MAX = 512, BLOCK = 10 * PAGE_SIZE };
-    uint64_t gpa = place_high(d, BLOCK, kernel_end, initrd ? initrd : GB(4)), acpi_gpa;
+    /* Linux reads it through its first page tables, which map 1 GiB. */
+    uint64_t top = min(initrd ? initrd : GB(1), (uint64_t)GB(1));
+    uint64_t gpa = place_high(d, BLOCK, kernel_end, top), acpi_gpa;
     char *block = maddr_to_virt(gpa), *p = block + ACPI_BYTES;
     struct hvm_start_info *si = (void *)p;
     struct hvm_modlist_entry *mod = (void *)(p + 256);

@@ -362,6 +362,8 @@ static int save_pmtimer(struct vcpu *v, struct hvm_context *c)
     if (!v->domain->hvm->pmtimer)
         return 0;
     hw.tmr_val = vpmtimer_count(v->domain);
+    hw.pm1a_sts = v->domain->hvm->pmtimer->pm1_status;
+    hw.pm1a_en = v->domain->hvm->pmtimer->pm1_enable;
     return hvm_save_put(c, HVM_SAVE_CODE(PMTIMER), 0, &hw, sizeof(hw));
 }
 
@@ -377,6 +379,11 @@ static int load_pmtimer(struct vcpu *v, const struct hvm_record *r)
     /* Rounded up, so that the count is the same again. */
     p->base = hvm_guest_time(v->domain) -
               (ns_t)((uint64_t)hw.tmr_val * NS_PER_S / PM_TIMER_HZ + 1);
+    if (p->pm1_port) {
+        p->pm1_status = hw.pm1a_sts;
+        p->pm1_enable = hw.pm1a_en;
+        vpmtimer_update_sci(v->domain);
+    }
     return 0;
 }
 HVM_REGISTER_SAVE_RESTORE(PMTIMER, save_pmtimer, load_pmtimer, false);

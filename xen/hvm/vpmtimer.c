@@ -1,9 +1,11 @@
-/* ACPI PM timer: a counter of 3.579545 MHz behind a port. SPDX-License-Identifier:
- * GPL-2.0-or-later
+/* ACPI PM timer, and on Xen's platform the PM1 event block with the buttons.
+ * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * ACPI 6.4, 4.8.3.3. All 32 bits count; a guest whose FADT says 24 masks the rest. The
- * status bit and the SCI at the carry are not modelled: the PM1 event block is the device
- * model's. Firmware polls this port in its delay loops: the read must be short.
+ * ACPI 6.4, 4.8.3.1 and 4.8.3.3. All 32 bits count; a guest whose FADT says 24 masks the
+ * rest. The timer's status bit and the SCI at the carry are not modelled. On the native
+ * boards the PM1 event block is the device model's; at the two places of Xen's platform
+ * device models rely on the hypervisor for it. Firmware polls the timer in its delay
+ * loops: the read must be short.
  */
 #include "hvm/vpmtimer.h"
 #include "lib/errno.h"
@@ -12,6 +14,14 @@
 #include <xen/hvm/ioreq.h>
 
 #define NATIVE_PM_BASE 0x600 /* of our own boards, as on QEMU's */
+#define SCI_IRQ        9     /* as hvmloader's FADT says */
+
+/* Of PM1_STS and PM1_EN: what raises the SCI (ACPI 6.4, tables 4.12 and 4.13). */
+#define PM1_TIMER  BIT(0)
+#define PM1_GLOBAL BIT(5)
+#define PM1_POWER  BIT(8)
+#define PM1_SLEEP  BIT(9)
+#define PM1_SCI    (PM1_TIMER | PM1_GLOBAL | PM1_POWER | PM1_SLEEP)
 
 uint32_t vpmtimer_count(const struct domain *d)
 {
@@ -34,31 +44,97 @@ static bool pmtimer_write(struct vcpu *v, uint16_t port, unsigned int bytes, uin
     return true; /* read-only */
 }
 
-static int claim(struct domain *d, uint16_t port)
+void vpmtimer_update_sci(struct domain *d)
 {
-    struct port_handler h = {port, port + 3, 4, pmtimer_read, pmtimer_write};
+    const struct vpmtimer *p = d->hvm->pmtimer;
 
-    d->hvm->pmtimer->port = port;
-    return platform_add_ports(d, &h);
+    hvm_isa_irq_set(d, SCI_IRQ, p->pm1_status & p->pm1_enable & PM1_SCI);
 }
+
+/* Four bytes: PM1_STS, of which written ones clear bits, and PM1_EN. */
+static bool pm1_read(struct vcpu *v, uint16_t port, unsigned int bytes, uint32_t *val)
+{
+    struct vpmtimer *p = v->domain->hvm->pmtimer;
+    uint64_t both = READ_ONCE(p->pm1_status) | (uint32_t)READ_ONCE(p->pm1_enable) << 16;
+
+    both >>= (port - p->pm1_port) * 8;
+    *val = (uint32_t)(both & (BIT(bytes * 8) - 1));
+    return true;
+}
+
+static bool pm1_write(struct vcpu *v, uint16_t port, unsigned int bytes, uint32_t val)
+{
+    struct vpmtimer *p = v->domain->hvm->pmtimer;
+    unsigned int shift = (port - p->pm1_port) * 8;
+    uint32_t mask = (uint32_t)((BIT(bytes * 8) - 1) << shift), data = val << shift;
+
+    spin_lock(&p->lock);
+    p->pm1_status &= (uint16_t) ~(data & mask);
+    p->pm1_enable = (uint16_t)((p->pm1_enable & ~(mask >> 16)) | (data & mask) >> 16);
+    vpmtimer_update_sci(v->domain);
+    spin_unlock(&p->lock);
+    return true;
+}
+
+long vpmtimer_press(struct domain *d, bool sleep)
+{
+    struct vpmtimer *p = d->hvm->pmtimer;
+
+    if (!p || !p->pm1_port)
+        return -EOPNOTSUPP;
+    spin_lock(&p->lock);
+    p->pm1_status |= sleep ? PM1_SLEEP : PM1_POWER;
+    vpmtimer_update_sci(d);
+    spin_unlock(&p->lock);
+    return 0;
+}
+
+struct location {
+    uint16_t timer, events; /* events 0: the device model's */
+};
+
+static int claim(struct domain *d, const struct location *l)
+{
+    struct port_handler timer = {l->timer, l->timer + 3, 4, pmtimer_read, pmtimer_write};
+    struct port_handler events = {l->events, l->events + 3, 4, pm1_read, pm1_write};
+    struct vpmtimer *p = d->hvm->pmtimer;
+    int rc;
+
+    p->port = l->timer;
+    p->pm1_port = l->events;
+    rc = platform_add_ports(d, &timer);
+    if (!rc && l->events)
+        rc = platform_add_ports(d, &events);
+    return rc;
+}
+
+static const struct location locations[] = {
+    {ACPI_PM_TMR_BLK_ADDRESS_V0, ACPI_PM1A_EVT_BLK_ADDRESS_V0},
+    {ACPI_PM_TMR_BLK_ADDRESS_V1, ACPI_PM1A_EVT_BLK_ADDRESS_V1},
+    {NATIVE_PM_BASE + 8, 0},
+    {NATIVE_PM_BASE + 8, 0},
+};
 
 int vpmtimer_set_location(struct domain *d, uint64_t location)
 {
-    static const uint16_t ports[] = {ACPI_PM_TMR_BLK_ADDRESS_V0,
-                                     ACPI_PM_TMR_BLK_ADDRESS_V1, NATIVE_PM_BASE + 8,
-                                     NATIVE_PM_BASE + 8};
+    struct vpmtimer *p = d->hvm->pmtimer;
 
-    if (location >= ARRAY_SIZE(ports))
+    if (location >= ARRAY_SIZE(locations))
         return -EINVAL;
-    if (!d->hvm->pmtimer || d->hvm->pmtimer->port == ports[location])
+    if (!p || p->port == locations[location].timer)
         return 0;
-    platform_remove_ports(d, d->hvm->pmtimer->port);
-    return claim(d, ports[location]);
+    platform_remove_ports(d, p->port);
+    if (p->pm1_port)
+        platform_remove_ports(d, p->pm1_port);
+    return claim(d, &locations[location]);
 }
 
 void vpmtimer_reset(struct domain *d)
 {
-    d->hvm->pmtimer->base = hvm_guest_time(d);
+    struct vpmtimer *p = d->hvm->pmtimer;
+
+    p->base = hvm_guest_time(d);
+    p->pm1_status = p->pm1_enable = 0;
 }
 
 int vpmtimer_init(struct domain *d)
@@ -67,7 +143,7 @@ int vpmtimer_init(struct domain *d)
     if (!d->hvm->pmtimer)
         return -ENOMEM;
     vpmtimer_reset(d);
-    return claim(d, ACPI_PM_TMR_BLK_ADDRESS_V0);
+    return claim(d, &locations[0]);
 }
 
 void vpmtimer_destroy(struct domain *d)

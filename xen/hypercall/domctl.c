@@ -135,6 +135,8 @@ static long run(struct hcall *c, struct domain *d, struct xen_domctl *op)
                    : domctl_gethvmcontext_partial(d, &op->u.hvmcontext_partial);
     case XEN_DOMCTL_getvcpucontext:
         return d == c->v->domain ? -EINVAL : domctl_getvcpucontext(d, &op->u.vcpucontext);
+    case XEN_DOMCTL_setvcpucontext:
+        return d == c->v->domain ? -EINVAL : domctl_setvcpucontext(d, &op->u.vcpucontext);
     case XEN_DOMCTL_get_cpu_policy:
         return domctl_get_cpu_policy(d, &op->u.cpu_policy);
     case XEN_DOMCTL_set_cpu_policy:

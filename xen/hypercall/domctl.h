@@ -31,6 +31,7 @@ long domctl_gethvmcontext_partial(struct domain *d,
 long domctl_get_cpu_policy(struct domain *d, struct xen_domctl_cpu_policy *p);
 long domctl_set_cpu_policy(struct domain *d, struct xen_domctl_cpu_policy *p);
 long domctl_getvcpucontext(struct domain *d, struct xen_domctl_vcpucontext *x);
+long domctl_setvcpucontext(struct domain *d, const struct xen_domctl_vcpucontext *x);
 long domctl_tsc(struct domain *d, struct xen_domctl_tsc_info *t, bool set);
 /* Copy a policy to the caller's arrays; a null handle asks for sizes. -ENOBUFS, -EFAULT.
  */

@@ -240,6 +240,58 @@ long domctl_getvcpucontext(struct domain *d, struct xen_domctl_vcpucontext *x)
     return rc;
 }
 
+/* Of an HVM vCPU that has a context: the general and debug registers, as in Xen. So tools
+ * change what a suspend returned, to say that it was cancelled. */
+long domctl_setvcpucontext(struct domain *d, const struct xen_domctl_vcpucontext *x)
+{
+    struct vcpu *v = domain_vcpu(d, x->vcpu);
+    struct vcpu_guest_context *g;
+    struct cpu_regs *r;
+    long rc = -EFAULT;
+
+    if (!HANDLE(x->ctxt)) /* take the vCPU out of service: PV guests' */
+        return -EOPNOTSUPP;
+    if (!v)
+        return x->vcpu >= d->nr_vcpus ? -EINVAL : -ESRCH;
+    if (!READ_ONCE(v->initialised))
+        return -EOPNOTSUPP; /* its first state comes with the HVM context */
+    g = zalloc(sizeof(*g));
+    if (!g)
+        return -ENOMEM;
+    if (copy_from_guest(g, HANDLE(x->ctxt), sizeof(*g)))
+        goto free;
+    vcpu_pause(v);
+    r = &v->hvm->regs;
+    r->rax = g->user_regs.rax;
+    r->rbx = g->user_regs.rbx;
+    r->rcx = g->user_regs.rcx;
+    r->rdx = g->user_regs.rdx;
+    r->rsi = g->user_regs.rsi;
+    r->rdi = g->user_regs.rdi;
+    r->rbp = g->user_regs.rbp;
+    r->rsp = g->user_regs.rsp;
+    r->r8 = g->user_regs.r8;
+    r->r9 = g->user_regs.r9;
+    r->r10 = g->user_regs.r10;
+    r->r11 = g->user_regs.r11;
+    r->r12 = g->user_regs.r12;
+    r->r13 = g->user_regs.r13;
+    r->r14 = g->user_regs.r14;
+    r->r15 = g->user_regs.r15;
+    r->rip = g->user_regs.rip;
+    r->rflags = (g->user_regs.rflags & 0x3f7fd5) | RFLAGS_MBS;
+    for (unsigned int i = 0; i < 4; i++)
+        v->hvm->dr[i] = g->debugreg[i];
+    v->hvm->dr6 = (g->debugreg[6] & 0xe00f) | 0xffff0ff0;
+    v->hvm->dr7 = (g->debugreg[7] & 0xffff2fff) | 0x400;
+    hvm_ops->update_dr(v);
+    vcpu_unpause(v);
+    rc = 0;
+free:
+    zfree(g);
+    return rc;
+}
+
 /* The TSC is never emulated: it is constant and the same on all CPUs, and the domain's
  * offset goes with its context. So the default mode and native are the same. */
 long domctl_tsc(struct domain *d, struct xen_domctl_tsc_info *t, bool set)

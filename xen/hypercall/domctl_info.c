@@ -55,7 +55,8 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     }
     info->flags = info_flags(d, blocked, running);
     info->tot_pages = READ_ONCE(d->tot_pages);
-    info->max_pages = READ_ONCE(d->max_pages);
+    /* What tools take for "no limit", Dom0's. */
+    info->max_pages = min(READ_ONCE(d->max_pages), (uint64_t)UINT32_MAX);
     info->shared_info_frame =
         d->abi && d->abi->shared_info_mapped ? d->abi->shared_info_gfn : ~0ull;
     info->ssidref = d->ssidref;

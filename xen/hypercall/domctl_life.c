@@ -6,6 +6,7 @@
 #include "domain/evtchn.h"
 #include "domain/sched.h"
 #include "hvm/platform.h"
+#include "hvm/vpmtimer.h"
 #include "mm/frame.h"
 #include "lib/string.h"
 #include <xen/event_channel.h>
@@ -90,11 +91,10 @@ long domctl_sendtrigger(struct domain *d, const struct xen_domctl_sendtrigger *t
         vcpu_kick(v);
         return 0;
     }
-    /* Buttons are the device model's; the others did not exist for HVM guests. */
-    return t->trigger == XEN_DOMCTL_SENDTRIGGER_POWER ||
-                   t->trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP
-               ? -EOPNOTSUPP
-               : -ENOSYS;
+    if (t->trigger == XEN_DOMCTL_SENDTRIGGER_POWER ||
+        t->trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP)
+        return vpmtimer_press(d, t->trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP);
+    return -ENOSYS; /* the others did not exist for HVM guests */
 }
 
 bool hypercall_notify_suspend(struct domain *d)
