@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "disknic.h"
 #include "rpc.h"
 #include "supervisor.h"
 
@@ -144,6 +145,8 @@ static int start(int argc, char **argv, struct request *r, bool hold, struct fai
 {
     int err = read_request(argc, argv, r, f);
 
+    if (!err)
+        disks_warn(&r->config);
     if (!err)
         err = supervisor_start(&r->config, r->text, r->paused || hold, f);
     return err;

@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -274,4 +276,31 @@ int disks_check(struct guest_config *c, struct failure *f)
         d->path = whole;
     }
     return 0;
+}
+
+/* ECMA-119, 8.1: volume descriptors, which begin so, are from sector 16 on. UDF's are
+ * there too and begin with BEA01 (ECMA-167, part 2, 9.2). */
+static bool has_volume(const char *path)
+{
+    char id[6] = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return true; /* not what is asked here */
+    ssize_t got = pread(fd, id, 6, 16 * 2048);
+    close(fd);
+    return got == 6 && (!memcmp(id + 1, "CD001", 5) || !memcmp(id + 1, "BEA01", 5));
+}
+
+void disks_warn(const struct guest_config *c)
+{
+    for (unsigned i = 0; i < c->disks; i++) {
+        const struct disk_config *d = &c->disk[i];
+
+        if (d->cdrom && d->path && !has_volume(d->path))
+            fprintf(
+                stderr,
+                "corbel: cdrom %s: no ISO 9660 file system is in it; is it damaged?\n",
+                d->path);
+    }
 }

@@ -17,5 +17,8 @@ int cdrom_add(struct guest_config *c, const char *path, struct failure *f);
 int nic_add(struct guest_config *c, const char *spec, struct failure *f);
 /* Files are there and may be opened; their paths become absolute. */
 int disks_check(struct guest_config *c, struct failure *f);
+/* What a guest's user would otherwise only see on its screen: a line to stderr for each
+ * CD-ROM that looks damaged. */
+void disks_warn(const struct guest_config *c);
 
 #endif

@@ -482,9 +482,20 @@ static void set_tick(struct supervisor *s, unsigned ms)
     uv_timer_start(&s->tick, ticked, ms, ms);
 }
 
+/* End it in whatever stage it is, also on its way to a restart. */
+static void end_for_good(struct supervisor *s, const char *reason)
+{
+    if (s->stage == STAGE_STOPPING && s->restart) {
+        s->restart = false;
+        snprintf(s->state.ended_by, sizeof(s->state.ended_by), "destroy");
+        snprintf(s->state.reason, sizeof(s->state.reason), "%s", reason);
+    }
+    stop(s, "destroy", reason);
+}
+
 static void terminated(uv_signal_t *signal, int number)
 {
-    stop(signal->data, "destroy", "the supervisor was told to end");
+    end_for_good(signal->data, "the supervisor was told to end");
 }
 
 static json_t *refusal(const char *why)
@@ -517,14 +528,14 @@ static json_t *request(const char *verb, void *opaque)
         return s->stage == STAGE_OVER ? refusal("the guest has ended") : NULL;
     if (!strcmp(verb, "state"))
         return json_pack("{sb ss}", "ok", 1, "phase", phase_name(s->state.phase));
+    if (!strcmp(verb, "destroy") && s->stage != STAGE_OVER) {
+        end_for_good(s, "destroyed on request");
+        return json_pack("{sb}", "ok", 1);
+    }
     if (s->stage != STAGE_LIVE)
         return refusal("the guest is just starting or ending; try again");
     if (!strcmp(verb, "pause") || !strcmp(verb, "unpause"))
         return set_paused(s, !strcmp(verb, "pause"));
-    if (!strcmp(verb, "destroy")) {
-        stop(s, "destroy", "destroyed on request");
-        return json_pack("{sb}", "ok", 1);
-    }
     if (!strcmp(verb, "reboot")) {
         s->restart = true;
         s->preserved = false;

@@ -470,6 +470,43 @@ int evtchn_status(struct domain *d, struct evtchn_status *status)
     return 0;
 }
 
+static void dump_port(struct domain *d, const struct evtchn *chn)
+{
+    printk("  d%u port %u, vCPU %u%s%s: ", d->id, chn->port, chn->vcpu,
+           chn->is_xen ? ", the hypervisor's" : "",
+           evtchn_port_pending(d, chn->port) ? ", pending" : "");
+    switch (chn->state) {
+    case EVTCHN_UNBOUND:
+        printk("waits for d%u\n", chn->remote_id);
+        break;
+    case EVTCHN_INTERDOMAIN:
+        printk("to d%u port %u\n", chn->remote->id, chn->remote_port);
+        break;
+    case EVTCHN_VIRQ:
+        printk("VIRQ %u\n", chn->virq);
+        break;
+    default:
+        printk("IPI\n");
+    }
+}
+
+void evtchn_dump(struct domain *d)
+{
+    unsigned int used = 0;
+
+    spin_lock(&d->evtchn->lock);
+    for (unsigned int port = 1; port < d->evtchn->nr_ports; port++) {
+        const struct evtchn *chn = evtchn_get(d, port);
+
+        if (chn->state == EVTCHN_FREE || chn->state == EVTCHN_RESERVED)
+            continue;
+        used++;
+        dump_port(d, chn);
+    }
+    spin_unlock(&d->evtchn->lock);
+    printk("d%u: %u event channels in use\n", d->id, used);
+}
+
 void evtchn_send_virq(struct vcpu *v, unsigned int virq)
 {
     struct domain *d = v->domain;

@@ -64,6 +64,8 @@ int evtchn_close(struct domain *d, uint32_t port);
 int evtchn_send(struct domain *d, uint32_t port);
 int evtchn_unmask(struct domain *d, uint32_t port);
 int evtchn_status(struct domain *d, struct evtchn_status *status);
+/* The ports in use to the console, and how many there are. Takes d's lock. */
+void evtchn_dump(struct domain *d);
 int evtchn_fifo_init_control(struct domain *d, uint64_t gfn, uint32_t offset,
                              uint32_t vcpu);
 int evtchn_fifo_expand_array(struct domain *d, uint64_t gfn);

@@ -310,6 +310,15 @@ void wallclock_set(uint64_t s, uint32_t ns, ns_t system_time)
  * vcpu_info
  */
 
+/* It does not look at its vcpu_info: off line, in wait for SIPI, or in HLT with
+ * interrupts off, which is how a BIOS leaves the processors that it does not boot from.
+ */
+static bool is_down(const struct vcpu *v)
+{
+    return v->state == VCPU_OFFLINE || v->hvm->wait_sipi ||
+           (v->hvm->hlt && !(v->hvm->regs.rflags & RFLAGS_IF));
+}
+
 int vcpu_info_register(struct vcpu *v, uint64_t gfn, uint32_t offset)
 {
     enum p2m_type type;
@@ -319,7 +328,7 @@ int vcpu_info_register(struct vcpu *v, uint64_t gfn, uint32_t offset)
      * no bus. */
     if (offset > PAGE_SIZE - sizeof(struct vcpu_info) || offset & 7)
         return -ENXIO;
-    if (mfn_valid_number(v->info_mfn) || (v != current && v->state != VCPU_OFFLINE))
+    if (mfn_valid_number(v->info_mfn) || (v != current && !is_down(v)))
         return -EINVAL;
     mfn = p2m_get_frame(v->domain, GFN(gfn), true, &type);
     if (!mfn_valid_number(mfn))

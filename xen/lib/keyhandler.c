@@ -8,6 +8,7 @@
 #include "cpu/traps.h"
 #include "cpu/x86.h"
 #include "domain/domain.h"
+#include "domain/evtchn.h"
 #include "hvm/hvm.h"
 #include "mm/frame.h"
 #include "lib/printk.h"
@@ -160,6 +161,74 @@ static void key_memory(char key)
            frames_free() >> 8, frames_free());
 }
 
+static void key_event_channels(char key)
+{
+    spin_lock(&domlist_lock);
+    list_for_each(e, &domain_list) evtchn_dump(list_entry(e, struct domain, all_entry));
+    spin_unlock(&domlist_lock);
+}
+
+static const char *const exit_names[VMEXIT_REASONS] = {
+    [VMEXIT_EXCEPTION] = "exception",
+    [VMEXIT_EXTINT] = "interrupt",
+    [VMEXIT_NMI] = "NMI",
+    [VMEXIT_SMI_INIT] = "SMI or INIT",
+    [VMEXIT_INTR_WINDOW] = "window",
+    [VMEXIT_NMI_WINDOW] = "NMI window",
+    [VMEXIT_CPUID] = "CPUID",
+    [VMEXIT_HLT] = "HLT",
+    [VMEXIT_INVLPG] = "INVLPG",
+    [VMEXIT_RDTSC] = "RDTSC",
+    [VMEXIT_RDPMC] = "RDPMC",
+    [VMEXIT_HYPERCALL] = "hypercall",
+    [VMEXIT_CR_READ] = "CR read",
+    [VMEXIT_CR_WRITE] = "CR write",
+    [VMEXIT_DR_ACCESS] = "DR",
+    [VMEXIT_IO] = "I/O",
+    [VMEXIT_RDMSR] = "RDMSR",
+    [VMEXIT_WRMSR] = "WRMSR",
+    [VMEXIT_NPF] = "nested page fault",
+    [VMEXIT_XSETBV] = "XSETBV",
+    [VMEXIT_WBINVD] = "WBINVD",
+    [VMEXIT_INVD] = "INVD",
+    [VMEXIT_MONITOR] = "MONITOR",
+    [VMEXIT_MWAIT] = "MWAIT",
+    [VMEXIT_PAUSE] = "PAUSE",
+    [VMEXIT_TASK_SWITCH] = "task switch",
+    [VMEXIT_DESC_TABLE] = "descriptor",
+    [VMEXIT_SHUTDOWN] = "triple fault",
+    [VMEXIT_VIRT_INSN] = "VMX or SVM",
+    [VMEXIT_PREEMPT_TIMER] = "timer",
+    [VMEXIT_EOI] = "EOI",
+    [VMEXIT_APIC_ACCESS] = "APIC",
+    [VMEXIT_INVALID_STATE] = "bad state",
+    [VMEXIT_UNKNOWN] = "unknown",
+    [VMEXIT_NONE] = "internal",
+};
+
+/* What guests spend their exits on. */
+static void key_exits(char key)
+{
+    spin_lock(&domlist_lock);
+    list_for_each(e, &domain_list)
+    {
+        const struct domain *d = list_entry(e, struct domain, all_entry);
+
+        for_each_vcpu(d, v)
+        {
+            if (!v->hvm)
+                continue;
+            printk("d%uv%u:", d->id, v->id);
+            for (unsigned int i = 0; i < VMEXIT_REASONS; i++) {
+                if (v->hvm->exits[i])
+                    printk(" %s %lu", exit_names[i] ?: "?", v->hvm->exits[i]);
+            }
+            printk("\n");
+        }
+    }
+    spin_unlock(&domlist_lock);
+}
+
 static void key_timers(char key)
 {
     for (unsigned int i = 0; i < nr_cpus; i++)
@@ -195,6 +264,8 @@ void keyhandler_init(void)
     keyhandler_register('r', key_run_queues, "who runs and who waits for a CPU");
     keyhandler_register('i', key_interrupts, "interrupts of the machine");
     keyhandler_register('m', key_memory, "memory");
+    keyhandler_register('e', key_event_channels, "event channels");
+    keyhandler_register('x', key_exits, "VM exits of each vCPU by reason");
     keyhandler_register('a', key_timers, "timers");
     keyhandler_register('*', key_all, "all that tells something");
     keyhandler_register('R', key_reboot, "reboot the machine");
