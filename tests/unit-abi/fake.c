@@ -7,6 +7,8 @@
 #include "domain/evtchn.h"
 #include "domain/sched.h"
 #include "hypercall/pvclock.h"
+#include "lib/printk.h"
+#include <stdarg.h>
 #include <stdio.h>
 
 #define PAGES_MAX 4096
@@ -33,6 +35,15 @@ struct vcpu *fake_last_woken;
 struct domain *dom0;
 uint64_t max_mfn = ~0ull;
 struct frame *frame_table;
+
+void printk(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+}
 
 uint64_t virt_to_maddr(const void *p)
 {

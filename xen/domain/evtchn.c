@@ -12,6 +12,7 @@
 #include "hypercall/pvclock.h"
 #include "mm/frame.h"
 #include "lib/errno.h"
+#include "lib/printk.h"
 #include "lib/string.h"
 
 #define NR_VIRQS 24
