@@ -198,6 +198,11 @@ void hvm_vcpu_init_ipi(struct vcpu *v)
 
 static void start_by_sipi(struct vcpu *v)
 {
+    if (!v->initialised && v->id) {
+        /* All TSCs of a machine begin together, whenever a processor is first used. */
+        v->hvm->tsc_offset = domain_vcpu(v->domain, 0)->hvm->tsc_offset;
+        hvm_ops->update_tsc_offset(v);
+    }
     hvm_vcpu_reset_state(v, v->hvm->sipi_vector << 8, 0);
     v->hvm->wait_sipi = false;
     v->initialised = true;
