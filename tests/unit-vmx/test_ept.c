@@ -26,6 +26,7 @@ void printk(const char *format, ...)
 static int set_up(void **state)
 {
     vmx_caps.ept_vpid = CAP_EPT_1G | CAP_EPT_AD;
+    vmx_caps.exec_large = true;
     ept_init_format();
     return 0;
 }
@@ -39,8 +40,7 @@ static void test_writable(void **state)
 {
     static const enum p2m_type writable[] = {P2M_RAM_RW, P2M_MMIO_DIRECT, P2M_FOREIGN,
                                              P2M_GRANT_RW, P2M_SHARED};
-    static const enum p2m_type read_only[] = {P2M_RAM_RO, P2M_RAM_LOGDIRTY, P2M_GRANT_RO,
-                                              P2M_IOREQ_WRITE};
+    static const enum p2m_type read_only[] = {P2M_RAM_RO, P2M_GRANT_RO, P2M_IOREQ_WRITE};
 
     for (unsigned int i = 0; i < ARRAY_SIZE(writable); i++)
         assert_int_equal(leaf(writable[i], ORDER_4K, 6) & 7, READ | WRITE | EXEC);
@@ -70,6 +70,15 @@ static void test_large(void **state)
     assert_int_equal(p2m_format.large_mask, LARGE);
 }
 
+/* The erratum of the page size change: code in small pages only, data as ever. */
+static void test_no_code_in_large(void **state)
+{
+    vmx_caps.exec_large = false;
+    assert_int_equal(leaf(P2M_RAM_RW, ORDER_4K, 6) & 7, READ | WRITE | EXEC);
+    assert_int_equal(leaf(P2M_RAM_RW, ORDER_2M, 6) & 7, READ | WRITE);
+    assert_int_equal(leaf(P2M_RAM_RW, ORDER_1G, 6) & 7, READ | WRITE);
+}
+
 /* In a table's entry bits 3 to 7 are reserved: a memory type there would misconfigure. */
 static void test_table(void **state)
 {
@@ -85,7 +94,8 @@ static void test_masks(void **state)
     assert_int_equal(p2m_format.accessed_mask, 0x100);
     assert_int_equal(p2m_format.dirty_mask, 0x200);
     assert_true(leaf(P2M_RAM_RW, ORDER_4K, 6) & p2m_format.dirty_mask);
-    assert_false(leaf(P2M_RAM_LOGDIRTY, ORDER_4K, 6) & p2m_format.dirty_mask);
+    assert_int_equal(leaf(P2M_RAM_LOGDIRTY, ORDER_4K, 6) & (7 | p2m_format.dirty_mask),
+                     READ | WRITE | EXEC);
 }
 
 static void test_capabilities(void **state)
@@ -95,6 +105,8 @@ static void test_capabilities(void **state)
     vmx_caps.ept_vpid = 0;
     ept_init_format();
     assert_false(p2m_format.has_1g);
+    assert_int_equal(p2m_format.dirty_mask, 0);
+    assert_int_equal(leaf(P2M_RAM_LOGDIRTY, ORDER_4K, 6) & 7, READ | EXEC);
     assert_int_equal(ept_pointer(PAGE), PAGE | 6 | 3 << 3);
 }
 
@@ -104,6 +116,7 @@ int main(void)
         cmocka_unit_test_setup(test_writable, set_up),
         cmocka_unit_test_setup(test_address_and_type, set_up),
         cmocka_unit_test_setup(test_large, set_up),
+        cmocka_unit_test_setup(test_no_code_in_large, set_up),
         cmocka_unit_test_setup(test_table, set_up),
         cmocka_unit_test_setup(test_masks, set_up),
         cmocka_unit_test_setup(test_capabilities, set_up),

@@ -7,6 +7,7 @@
 #include "cpu/nmi.h"
 #include "cpu/time.h"
 #include "cpu/x86.h"
+#include "hvm/hvm.h"
 #include "mm/frame.h"
 #include "lib/console.h"
 #include "lib/printk.h"
@@ -73,11 +74,20 @@ static void __noreturn reset_triple_fault(void)
         __asm__ volatile("lidt %0; int3" : : "m"(none));
 }
 
+/* Ours is off, and the others' when their NMI comes: INIT would be blocked, and who comes
+ * next finds the processors as they were. */
+static void virtualization_off(void)
+{
+    if (hvm_ops->name)
+        hvm_ops->cpu_down();
+}
+
 void machine_reboot(void)
 {
     irq_disable();
     nmi_stop_others();
     console_flush();
+    virtualization_off();
     if (wanted("acpi"))
         reset_acpi();
     if (wanted("cf9"))
@@ -99,6 +109,7 @@ void machine_poweroff(void)
     irq_disable();
     nmi_stop_others();
     console_flush();
+    virtualization_off();
     if (acpi.pm1a_cnt) {
         if (!(inw(acpi.pm1a_cnt) & PM1_SCI_EN) && acpi.smi_cmd && acpi.acpi_enable) {
             outb(acpi.smi_cmd, acpi.acpi_enable);

@@ -10,6 +10,7 @@
 #include "cpu/time.h"
 #include "cpu/x86.h"
 #include "boot/boot.h"
+#include "hvm/hvm.h"
 #include "lib/console.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -33,6 +34,8 @@ static int panic_cpu = -1; /* who panics; all others stop at the next NMI */
 
 static void __noreturn stop_here(void)
 {
+    if (hvm_ops->name)
+        hvm_ops->cpu_down();
     for (;;)
         __asm__ volatile("cli; hlt");
 }

@@ -89,6 +89,7 @@ static const uint16_t offered[] = {
     F(XSAVEOPT),
     F(XSAVEC),
     F(XGETBV1),
+    F(XSAVES),
     /* 7:0.EBX, ECX, EDX */
     F(FSGSBASE),
     F(TSC_ADJUST),
@@ -233,6 +234,7 @@ static const uint16_t needs[][2] = {
     {F(XSAVE), F(XSAVEOPT)},
     {F(XSAVE), F(XSAVEC)},
     {F(XSAVE), F(XGETBV1)},
+    {F(XSAVEC), F(XSAVES)},
     {F(XSAVE), F(AVX)},
     {F(XSAVE), F(PKU)},
     {F(AVX), F(FMA)},
@@ -656,16 +658,21 @@ static bool native_rdmsr(uint32_t msr, uint64_t *val)
     return rdmsr_safe(msr, val) == 0;
 }
 
-/* SPEC_CTRL stays out of guests' reach if we leave it alone (option spec-ctrl). */
-static void hide_spec_ctrl(struct cpu_policy *p)
+/* What the processor has, but guests cannot: SPEC_CTRL if we leave it alone (option
+ * spec-ctrl), instructions that the back end has no control for. */
+static void hide_from_guests(struct cpu_policy *host)
 {
-    static const uint16_t hidden[] = {F(IBRSB), F(IBRS)};
+    static const uint16_t spec_ctrl[] = {F(IBRSB), F(IBRS)};
     uint32_t fs[CPU_FEATURESET_WORDS];
 
-    cpu_policy_to_featureset(p, fs);
-    for (unsigned int i = 0; i < ARRAY_SIZE(hidden); i++)
-        fs_clear(fs, hidden[i]);
-    set_featureset(p, fs);
+    cpu_policy_to_featureset(host, fs);
+    for (unsigned int i = 0; i < ARRAY_SIZE(spec_ctrl); i++)
+        if (!mitigations.has_spec_ctrl)
+            fs_clear(fs, spec_ctrl[i]);
+    for (unsigned int i = 0; i < ARRAY_SIZE(offered); i++)
+        if (hvm_ops->can_offer && !hvm_ops->can_offer(offered[i]))
+            fs_clear(fs, offered[i]);
+    set_featureset(host, fs);
 }
 
 /* The first use is Dom0's creation, on one CPU. */
@@ -676,8 +683,7 @@ const struct cpu_policy *cpu_policy_system(unsigned int index)
     if (!system_ready) {
         cpu_policy_read(&p[XEN_SYSCTL_cpu_policy_raw], native_cpuid, native_rdmsr);
         p[XEN_SYSCTL_cpu_policy_host] = p[XEN_SYSCTL_cpu_policy_raw];
-        if (!mitigations.has_spec_ctrl)
-            hide_spec_ctrl(&p[XEN_SYSCTL_cpu_policy_host]);
+        hide_from_guests(&p[XEN_SYSCTL_cpu_policy_host]);
         cpu_policy_make_hvm_max(&p[XEN_SYSCTL_cpu_policy_hvm_max],
                                 &p[XEN_SYSCTL_cpu_policy_host]);
         cpu_policy_make_hvm_default(&p[XEN_SYSCTL_cpu_policy_hvm_default],

@@ -237,6 +237,8 @@ struct hvm_ops {
     bool (*probe)(void); /* is this such a processor? */
     int (*cpu_up)(void); /* this CPU; -ENODEV with a message when a feature is missing */
     void (*cpu_down)(void);
+    /* XEN_X86_FEATURE_* that needs a control: is it there? NULL: nothing does. */
+    bool (*can_offer)(unsigned int feature);
     int (*domain_init)(struct domain *d);
     void (*domain_destroy)(struct domain *d);
     int (*vcpu_init)(struct vcpu *v);

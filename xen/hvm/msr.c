@@ -375,6 +375,9 @@ int hvm_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *val)
         *val = v->hvm->tsc_aux;
         return has(v, XEN_X86_FEATURE_RDTSCP) || has(v, XEN_X86_FEATURE_RDPID) ? 0
                                                                                : -EINVAL;
+    case MSR_XSS:
+        *val = 0;
+        return has(v, XEN_X86_FEATURE_XSAVES) ? 0 : -EINVAL;
     case MSR_UCODE_REV:
     case MSR_MCG_STATUS:
         *val = 0;
@@ -447,6 +450,8 @@ int hvm_wrmsr(struct vcpu *v, uint32_t msr, uint64_t val)
         if (v == current) /* RDTSCP is not intercepted; else with the switch to it */
             (void)wrmsr_safe(MSR_TSC_AUX, val);
         return 0;
+    case MSR_XSS: /* no supervisor state is offered */
+        return !val && has(v, XEN_X86_FEATURE_XSAVES) ? 0 : -EINVAL;
     case MSR_PRED_CMD:
         return write_pred_cmd(v, val);
     case MSR_FLUSH_CMD:

@@ -364,6 +364,22 @@ void p2m_free(struct domain *d)
     }
 }
 
+int p2m_shatter(struct domain *d, gfn_t gfn)
+{
+    struct p2m *p = &d->p2m;
+    uint64_t *slot;
+    int rc;
+
+    if (gfn.n >> (9 * P2M_LEVELS))
+        return -EINVAL;
+    spin_lock(&p->lock);
+    rc = find_slot(p, gfn.n, 0, &slot);
+    if (!rc)
+        p2m_flush(d);
+    spin_unlock(&p->lock);
+    return rc;
+}
+
 /* With its type changed back the page counts as dirty, until the next round of log-dirty
  * makes it clean. */
 void p2m_mark_dirty(struct domain *d, gfn_t gfn)
@@ -371,13 +387,23 @@ void p2m_mark_dirty(struct domain *d, gfn_t gfn)
     p2m_change_type(d, gfn, P2M_RAM_LOGDIRTY, P2M_RAM_RW);
 }
 
-/* One page of p2m_dirty(); p->lock is held. Returns whether it is dirty. */
+/* Has the processor written through this entry since it was made? */
+static bool written(struct p2m *p, uint64_t gfn)
+{
+    uint64_t *slot;
+
+    return p2m_format.dirty_mask && !find_slot(p, gfn, 0, &slot) &&
+           (READ_ONCE(*slot) & p2m_format.dirty_mask);
+}
+
+/* One page of p2m_dirty(); p->lock is held, and the domain paused if pages become clean:
+ * nothing is written meanwhile. Returns whether it is dirty. */
 static bool dirty_one(struct domain *d, uint64_t gfn, enum p2m_dirty_op op, bool *changed)
 {
     enum p2m_type now, new;
     uint64_t *slot;
     mfn_t mfn = p2m_lookup(d, GFN(gfn), &now, NULL);
-    bool dirty = now == P2M_RAM_RW;
+    bool dirty = now == P2M_RAM_RW || (now == P2M_RAM_LOGDIRTY && written(&d->p2m, gfn));
 
     if (op == P2M_DIRTY_PEEK || (op == P2M_DIRTY_CLEAN && !dirty) ||
         (op == P2M_DIRTY_OFF && now != P2M_RAM_LOGDIRTY))

@@ -17,7 +17,8 @@ enum p2m_type {
     P2M_INVALID, /* nothing there: MMIO of a device model, or a hole */
     P2M_RAM_RW,
     P2M_RAM_RO,       /* guest writes are dropped (ROM) */
-    P2M_RAM_LOGDIRTY, /* write-protected until the first write */
+    P2M_RAM_LOGDIRTY, /* clean until the processor sets its dirty bit; without dirty bits:
+                         write-protected until the first write */
     P2M_MMIO_DM,      /* explicitly device-model MMIO (HVMMEM_mmio_dm) */
     P2M_MMIO_DIRECT,  /* the machine's MMIO; not counted */
     P2M_FOREIGN,      /* another domain's frame, referenced */
@@ -34,9 +35,10 @@ struct p2m_format {
     uint64_t (*leaf)(mfn_t mfn, enum p2m_type type, unsigned int order, uint8_t memtype);
     /* Entry that points to a table. */
     uint64_t (*table)(mfn_t mfn);
-    uint64_t present_mask; /* entry is present if any of these bits is set */
-    uint64_t large_mask;   /* bit that marks a 2M or 1G leaf */
-    uint64_t accessed_mask, dirty_mask;
+    uint64_t present_mask;  /* entry is present if any of these bits is set */
+    uint64_t large_mask;    /* bit that marks a 2M or 1G leaf */
+    uint64_t accessed_mask; /* set by the processor; 0: it has no such bits */
+    uint64_t dirty_mask;
     bool has_1g;
 };
 
@@ -75,10 +77,15 @@ int p2m_clear(struct domain *d, gfn_t gfn, unsigned int order);
 /* Change the type of one gfn if it is `from`; -EBUSY if it is not. */
 int p2m_change_type(struct domain *d, gfn_t gfn, enum p2m_type from, enum p2m_type to);
 
+/* Map the frame of gfn by an entry of its own: large leaves above it are split. -ENOMEM,
+ * -EINVAL. */
+int p2m_shatter(struct domain *d, gfn_t gfn);
+
 /* The hypervisor is about to write a page that is P2M_RAM_LOGDIRTY. */
 void p2m_mark_dirty(struct domain *d, gfn_t gfn);
 
-/* Log-dirty: a RAM page whose entry is P2M_RAM_RW is dirty, P2M_RAM_LOGDIRTY is clean.
+/* Log-dirty: a RAM page whose entry is P2M_RAM_RW is dirty; P2M_RAM_LOGDIRTY is clean,
+ * unless the processor has set the entry's dirty bit. For CLEAN the domain is paused.
  * PEEK looks; CLEAN looks and makes clean; OFF makes all writable again. Sets the bits of
  * dirty pages in `bitmap` (may be NULL; not cleared before) and returns their number. At
  * most a few hundred pages at a time: it holds the lock. */

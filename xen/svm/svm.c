@@ -46,8 +46,9 @@ static uint64_t npt_leaf(mfn_t mfn, enum p2m_type type, unsigned int order,
     if (order)
         e |= NPT_PS;
     switch (type) {
+    case P2M_RAM_LOGDIRTY: /* the processor sets the dirty bit */
+        return e | NPT_W;
     case P2M_RAM_RO:
-    case P2M_RAM_LOGDIRTY:
     case P2M_GRANT_RO:
     case P2M_IOREQ_WRITE:
         return e;
@@ -115,6 +116,9 @@ static int svm_cpu_up(void)
 
 static void svm_cpu_down(void)
 {
+    if (!this_cpu()->hvm_private)
+        return;
+    this_cpu()->hvm_private = NULL;
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME);
 }
 

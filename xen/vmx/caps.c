@@ -6,6 +6,7 @@
  */
 #include "vmx/vmcs.h"
 #include "boot/boot.h"
+#include "cpu/mitigation/mitigation.h"
 #include "cpu/time.h"
 #include "cpu/x86.h"
 #include "mm/frame.h"
@@ -18,6 +19,37 @@ struct vmx_caps vmx_caps;
 static unsigned int opt_timer_us = 2000;
 option_uint("vmx_timer_us", opt_timer_us,
             "Intel: time in guest mode after which it ends for a moment; 0: never");
+
+static int opt_exec_sp = -1, opt_ad = -1;
+
+/* ept=[no-]exec-sp,[no-]ad, as on Xen. */
+static int parse_ept(const char *list)
+{
+    static const struct {
+        const char *name;
+        int *var;
+    } words[] = {{"exec-sp", &opt_exec_sp}, {"ad", &opt_ad}};
+
+    while (*list) {
+        bool off = !strncmp(list, "no-", 3), known = false;
+
+        list += off ? 3 : 0;
+        for (unsigned int i = 0; i < ARRAY_SIZE(words) && !known; i++) {
+            size_t n = strlen(words[i].name);
+
+            known = !strncmp(list, words[i].name, n) && (!list[n] || list[n] == ',');
+            if (known) {
+                *words[i].var = !off;
+                list += n + (list[n] == ',');
+            }
+        }
+        if (!known)
+            return -EINVAL;
+    }
+    return 0;
+}
+option_custom("ept", parse_ept,
+              "Intel: exec-sp: code in large pages; ad: accessed and dirty bits");
 
 #define FEATURE_CONTROL_LOCK   BIT(0)
 #define FEATURE_CONTROL_VMX    BIT(2) /* outside of SMX */
@@ -118,6 +150,14 @@ static bool read_ept_caps(struct vmx_caps *c)
     }
     if ((c->ept_vpid & VPID_MIN_INVALIDATIONS) != VPID_MIN_INVALIDATIONS)
         c->proc2 &= ~PROC2_VPID;
+    if (!opt_ad)
+        c->ept_vpid &= ~CAP_EPT_AD;
+    /* A change of the size of a page that code is fetched from can be a machine check
+     * (erratum "machine check error on page size change"): a guest could stop the
+     * machine.
+     */
+    c->exec_large =
+        opt_exec_sp >= 0 ? opt_exec_sp : !(mitigations.bugs & (1u << BUG_ITLB_MULTIHIT));
     return good;
 }
 
@@ -172,7 +212,8 @@ static int read_caps(struct vmx_caps *c)
     if (!(c->proc & PROC_SECONDARY) || !(rdmsr(MSR_VMX_PROCBASED) >> 63))
         return -ENODEV;
     good &= choose(MSR_VMX_PROCBASED2, proc2_needs,
-                   PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_PLE, &c->proc2);
+                   PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_PLE | PROC2_XSAVES,
+                   &c->proc2);
     if (good) /* the MSR exists only with EPT or VPID */
         good = read_ept_caps(c);
     return good ? 0 : -ENODEV;
@@ -181,10 +222,9 @@ static int read_caps(struct vmx_caps *c)
 static void print_caps(const struct vmx_caps *c)
 {
     static const struct need optional[] = {
-        {PROC2_VPID, " VPID"},
-        {PROC2_PLE, " pause-loop-exiting"},
-        {PROC2_RDTSCP, " RDTSCP"},
-        {PROC2_INVPCID, " INVPCID"},
+        {PROC2_VPID, " VPID"},     {PROC2_PLE, " pause-loop-exiting"},
+        {PROC2_RDTSCP, " RDTSCP"}, {PROC2_INVPCID, " INVPCID"},
+        {PROC2_XSAVES, " XSAVES"},
     };
 
     printk("VMX: EPT unrestricted-guest");
@@ -195,6 +235,8 @@ static void print_caps(const struct vmx_caps *c)
         printk(" TPR-shadow");
     if (c->ept_vpid & CAP_EPT_AD)
         printk(" EPT-A/D");
+    if (!c->exec_large)
+        printk(" no-code-in-large-pages");
     printk("\n");
 }
 
@@ -283,8 +325,12 @@ int vmx_cpu_up(void)
     return 0;
 }
 
+/* Before INIT, which VMX root operation blocks, and before another kernel takes over. */
 void vmx_cpu_down(void)
 {
+    if (!vmx_this_cpu())
+        return;
+    this_cpu()->hvm_private = NULL;
     __asm__ volatile("vmxoff" ::: "cc");
     write_cr4(read_cr4() & ~CR4_VMXE);
 }

@@ -27,9 +27,12 @@ static uint64_t ept_leaf(mfn_t mfn, enum p2m_type type, unsigned int order,
 
     if (order)
         e |= EPT_LARGE;
+    if (order && !vmx_caps.exec_large)
+        e &= ~EPT_X;
     switch (type) {
-    case P2M_RAM_RO:
     case P2M_RAM_LOGDIRTY:
+        return p2m_format.dirty_mask ? e | EPT_W : e;
+    case P2M_RAM_RO:
     case P2M_GRANT_RO:
     case P2M_IOREQ_WRITE:
         return e;
@@ -49,8 +52,8 @@ void ept_init_format(void)
     p2m_format.table = ept_table;
     p2m_format.present_mask = EPT_R | EPT_W | EPT_X;
     p2m_format.large_mask = EPT_LARGE;
-    p2m_format.accessed_mask = EPT_A;
-    p2m_format.dirty_mask = EPT_D;
+    p2m_format.accessed_mask = vmx_caps.ept_vpid & CAP_EPT_AD ? EPT_A : 0;
+    p2m_format.dirty_mask = vmx_caps.ept_vpid & CAP_EPT_AD ? EPT_D : 0;
     p2m_format.has_1g = vmx_caps.ept_vpid & CAP_EPT_1G;
 }
 

@@ -50,7 +50,8 @@ static const uint8_t reasons[VMX_EXIT_REASONS] = {
 /* Exit qualification of EPT violations (table 28-7). */
 #define EPTV_WRITE       BIT(1)
 #define EPTV_FETCH       BIT(2)
-#define EPTV_PRESENT     (BIT(3) | BIT(4) | BIT(5))
+#define EPTV_EXECUTABLE  BIT(5)
+#define EPTV_PRESENT     (BIT(3) | BIT(4) | EPTV_EXECUTABLE)
 #define EPTV_GVA_VALID   BIT(7)
 #define EPTV_FINAL       BIT(8)
 #define EPTV_NMI_UNBLOCK BIT(12)
@@ -66,6 +67,23 @@ static void block_nmis_again(struct vmx_vcpu *s)
     vmwrite(GUEST_INTERRUPTIBILITY, s->interruptibility);
 }
 
+/* Code in a large page, and that is not allowed (caps.c): its 4 KiB get an entry of their
+ * own, and the instruction runs again. */
+static bool fetch_from_large(struct vcpu *v, uint64_t gpa, uint64_t qual)
+{
+    enum p2m_type type;
+    unsigned int order;
+
+    if (!(qual & EPTV_FETCH) || (qual & EPTV_EXECUTABLE))
+        return false;
+    p2m_lookup(v->domain, gpa_to_gfn(gpa), &type, &order);
+    if (!order || !p2m_is_mapped(type))
+        return false;
+    if (p2m_shatter(v->domain, gpa_to_gfn(gpa)))
+        domain_crash(v->domain, "no memory for page tables");
+    return true;
+}
+
 static void translate_npf(struct vcpu *v, uint32_t reason, struct vmexit *exit)
 {
     uint64_t qual = reason == VMX_EXIT_EPT_VIOLATION ? vmread(EXIT_QUALIFICATION) : 0;
@@ -73,6 +91,10 @@ static void translate_npf(struct vcpu *v, uint32_t reason, struct vmexit *exit)
     exit->reason = VMEXIT_NPF;
     exit->info.npf.gpa = vmread(GUEST_PHYSICAL_ADDRESS);
     exit->info.npf.present = qual & EPTV_PRESENT;
+    if (unlikely(!vmx_caps.exec_large) && fetch_from_large(v, exit->info.npf.gpa, qual)) {
+        exit->reason = VMEXIT_NONE;
+        return;
+    }
     exit->info.npf.write = qual & EPTV_WRITE;
     exit->info.npf.exec = qual & EPTV_FETCH;
     exit->info.npf.gva_valid = qual & EPTV_GVA_VALID;

@@ -45,6 +45,7 @@ enum vmcs_field {
     TSC_OFFSET = 0x2010,
     VIRTUAL_APIC_PAGE = 0x2012,
     EPT_POINTER = 0x201a,
+    XSS_EXIT_BITMAP = 0x202c,
     GUEST_PHYSICAL_ADDRESS = 0x2400,
     VMCS_LINK_POINTER = 0x2800,
     GUEST_DEBUGCTL = 0x2802,
@@ -150,6 +151,7 @@ enum vmcs_field {
 #define PROC2_UNRESTRICTED (1u << 7)
 #define PROC2_PLE          (1u << 10)
 #define PROC2_INVPCID      (1u << 12)
+#define PROC2_XSAVES       (1u << 20)
 
 #define EXIT_SAVE_DEBUG (1u << 2)
 #define EXIT_HOST_64    (1u << 9)
@@ -283,6 +285,7 @@ struct vmx_caps {
     uint64_t ept_vpid, misc;
     uint64_t cr0_fixed0, cr4_fixed0;
     uint32_t timer_ticks; /* of the preemption timer, per period; 0: not used */
+    bool exec_large;      /* code may lie in large pages of the EPT */
 };
 extern struct vmx_caps vmx_caps;
 

@@ -6,7 +6,7 @@
  * any CPU (vmcs_open). Unrestricted guest takes real mode and unpaged protected mode.
  *
  * Left out: APIC register virtualization, virtual interrupt delivery and posted
- * interrupts, page modification logging, XSAVES, TSC scaling, nested virtualization.
+ * interrupts, page modification logging, TSC scaling, nested virtualization.
  */
 #include "vmx/vmcs.h"
 #include "boot/image.h"
@@ -16,6 +16,7 @@
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
+#include <xen/arch-x86/cpufeatureset.h>
 
 #define IOPM_ORDER  1 /* bitmaps A and B */
 #define MSRPM_ORDER 0
@@ -161,6 +162,8 @@ static void init_controls(struct vcpu *v, struct vmx_vcpu *s)
     }
     if (vmx_caps.timer_ticks)
         vmwrite(PREEMPTION_TIMER, vmx_caps.timer_ticks);
+    if (proc2 & PROC2_XSAVES)
+        vmwrite(XSS_EXIT_BITMAP, 0); /* there is no supervisor state: XSS is 0 */
     if (proc2 & PROC2_PLE) {
         vmwrite(PLE_GAP, PLE_GAP_TICKS);
         vmwrite(PLE_WINDOW, PLE_WINDOW_TICKS);
@@ -460,6 +463,22 @@ static void vmx_ctxt_switch_to(struct vcpu *v)
     vmx_load_registers(v);
 }
 
+/* Without its control the instruction is #UD in a guest. */
+static bool vmx_can_offer(unsigned int feature)
+{
+    switch (feature) {
+    case XEN_X86_FEATURE_RDTSCP:
+    case XEN_X86_FEATURE_RDPID:
+        return vmx_caps.proc2 & PROC2_RDTSCP;
+    case XEN_X86_FEATURE_INVPCID:
+        return vmx_caps.proc2 & PROC2_INVPCID;
+    case XEN_X86_FEATURE_XSAVES:
+        return vmx_caps.proc2 & PROC2_XSAVES;
+    default:
+        return true;
+    }
+}
+
 static bool vmx_probe(void)
 {
     return cpuid_get(1, CPUID_ECX) & BIT(5);
@@ -471,6 +490,7 @@ static const struct hvm_ops vmx_ops = {
     .probe = vmx_probe,
     .cpu_up = vmx_cpu_up,
     .cpu_down = vmx_cpu_down,
+    .can_offer = vmx_can_offer,
     .domain_init = vmx_domain_init,
     .domain_destroy = vmx_domain_destroy,
     .vcpu_init = vmx_vcpu_init,
