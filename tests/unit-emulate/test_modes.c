@@ -412,6 +412,160 @@ static void test_compat_wrap(void **state)
     assert_int_equal(m->log[0].where, 0x12000);
 }
 
+/* --- task switches
+ * ---------------------------------------------------------------------------- */
+
+enum { OLD_TASK = 8 << 3, NEW_TASK = 9 << 3, NEW_TSS = 0x3000, TASK_GATE = 12 << 3 };
+
+static unsigned int desc_type(const struct machine *m, uint16_t sel)
+{
+    return m->gdt[sel >> 3] >> 40 & 15;
+}
+
+/* A 32-bit machine in task 0x40 with a second one, 0x48, that waits. */
+static struct machine *task_machine(void)
+{
+    struct machine *m = check_machine(32);
+
+    m->gdt[OLD_TASK >> 3] = machine_desc(m->seg[EMUL_TR].base, 0x67, 0x08b);
+    m->gdt[NEW_TASK >> 3] = machine_desc(m->base + NEW_TSS, 0x67, 0x089);
+    m->gdt[TASK_GATE >> 3] = (uint64_t)NEW_TASK << 16 | 0xe5ull << 40;
+    memset(m->mem + NEW_TSS, 0, 0x68);
+    poke(m, NEW_TSS + 0x1c, 4, 0x5000);
+    poke(m, NEW_TSS + 0x20, 4, 0x1234);
+    poke(m, NEW_TSS + 0x24, 4, 0x202);
+    for (unsigned int i = 0; i < 8; i++)
+        poke(m, NEW_TSS + 0x28 + 4 * i, 4, i == 4 ? m->base + 0x9000 : 0x100 + i);
+    for (unsigned int i = 0; i < 6; i++)
+        poke(m, NEW_TSS + 0x48 + 4 * i, 2, i == EMUL_CS ? 8 : i == EMUL_FS ? 0 : 16);
+    m->regs.rax = 0xaaaa5555;
+    m->dr[7] = 0x755;
+    return m;
+}
+
+static void check_in_new_task(struct machine *m)
+{
+    assert_int_equal(m->regs.rip, 0x1234);
+    assert_int_equal(m->regs.rax, 0x100);
+    assert_int_equal(m->regs.rdi, 0x107);
+    assert_int_equal(m->cr[3], 0x5000);
+    assert_true(m->cr[0] & 8); /* TS */
+    assert_int_equal(m->dr[7] & 0x3ff, 0x200);
+    assert_int_equal(m->seg[EMUL_TR].sel, NEW_TASK);
+    assert_int_equal(m->seg[EMUL_TR].attr & 15, 11);
+    assert_int_equal(m->seg[EMUL_FS].sel, 0);
+    assert_int_equal(m->seg[EMUL_ES].attr, 0xc93);
+    assert_int_equal(desc_type(m, NEW_TASK), 11);
+    assert_int_equal(*(uint32_t *)(m->tss + 0x28), 0xaaaa5555);
+}
+
+static void test_task_jmp(void **state)
+{
+    struct machine *m = task_machine();
+
+    OKAY(m, 0xea, 0, 0, 0, 0, NEW_TASK, 0);
+    check_in_new_task(m);
+    assert_int_equal(m->regs.rflags, 0x202);
+    assert_int_equal(desc_type(m, OLD_TASK), 9);
+    assert_int_equal(*(uint32_t *)(m->tss + 0x20), m->base + 7);
+    assert_int_equal(*(uint16_t *)(m->tss + 0x4c), 8);
+
+    m = task_machine();
+    OKAY(m, 0xea, 0, 0, 0, 0, TASK_GATE, 0); /* through a gate in the GDT */
+    check_in_new_task(m);
+}
+
+static void test_task_call(void **state)
+{
+    struct machine *m = task_machine();
+    uint64_t rip = m->regs.rip;
+
+    OKAY(m, 0x9a, 0, 0, 0, 0, NEW_TASK, 0);
+    check_in_new_task(m);
+    assert_int_equal(m->regs.rflags, 0x4202); /* NT */
+    assert_int_equal(peek(m, NEW_TSS, 2), OLD_TASK);
+    assert_int_equal(desc_type(m, OLD_TASK), 11);
+
+    *(uint32_t *)(m->tss + 0x1c) = 0x7000; /* CR3 is read, never saved */
+    m->regs.rip = m->base + 0x100;
+    m->regs.rbx = 0x77;
+    OKAY(m, 0xcf);
+    assert_int_equal(m->regs.rip, rip + 7);
+    assert_int_equal(m->regs.rax, 0xaaaa5555);
+    assert_int_equal(m->cr[3], 0x7000);
+    assert_int_equal(desc_type(m, OLD_TASK), 11);
+    assert_int_equal(desc_type(m, NEW_TASK), 9);
+    assert_int_equal(peek(m, NEW_TSS + 0x24, 4), 0x202); /* without NT */
+    assert_int_equal(peek(m, NEW_TSS + 0x20, 4), m->base + 0x101);
+    assert_int_equal(peek(m, NEW_TSS + 0x34, 4), 0x77);
+}
+
+static void test_task_faults(void **state)
+{
+    struct machine *m = task_machine();
+    uint64_t good = m->gdt[NEW_TASK >> 3];
+
+    FAULT(m, GP, OLD_TASK, 0xea, 0, 0, 0, 0, OLD_TASK, 0); /* busy */
+    m->gdt[NEW_TASK >> 3] = good & ~(0x80ull << 40);
+    FAULT(m, NP, NEW_TASK, 0xea, 0, 0, 0, 0, NEW_TASK, 0);
+    m->gdt[NEW_TASK >> 3] = good - 1; /* limit 0x66 */
+    FAULT(m, TS, NEW_TASK, 0xea, 0, 0, 0, 0, NEW_TASK, 0);
+    m->gdt[NEW_TASK >> 3] = good;
+    m->regs.rflags |= 0x4000;
+    *(uint16_t *)m->tss = NEW_TASK;
+    FAULT(m, TS, NEW_TASK, 0xcf); /* back to one that is not busy */
+    assert_int_equal(desc_type(m, NEW_TASK), 9);
+    assert_int_equal(desc_type(m, OLD_TASK), 11);
+
+    /* What is wrong with the new task's segments happens in the new task. */
+    m = task_machine();
+    poke(m, NEW_TSS + 0x50, 2, 8); /* SS: code */
+    assert_int_equal(RUN(m, 0x9a, 0, 0, 0, 0, NEW_TASK, 0), EMUL_EXCEPTION);
+    assert_true(m->c.task_switched);
+    assert_int_equal(m->c.event.vector, TS);
+    assert_int_equal(m->c.event.error, 8);
+    assert_int_equal(m->regs.rip, 0x1234);
+    assert_int_equal(m->seg[EMUL_TR].sel, NEW_TASK);
+}
+
+/* An exception through a task gate of the IDT: the error code is on the new stack. */
+static void test_task_event(void **state)
+{
+    struct machine *m = task_machine();
+    const uint32_t error = 0xabc;
+
+    OKAY(m, 0x90); /* fills the context */
+    poke(m, NEW_TSS + 0x64, 2, 1);
+    m->c.seg_valid = 0;
+    assert_int_equal(emul_task_switch_event(&m->c, NEW_TASK, &error), EMUL_OKAY);
+    check_in_new_task(m);
+    assert_true(m->c.retire.task_trap);
+    assert_int_equal(m->regs.rsp, m->base + 0x9000 - 4);
+    assert_int_equal(peek(m, 0x8ffc, 4), error);
+    assert_int_equal(*(uint32_t *)(m->tss + 0x20), m->base + 1);
+}
+
+/* A 16-bit TSS: no CR3, FS, GS; upper halves of the registers are set. */
+static void test_task_286(void **state)
+{
+    struct machine *m = task_machine();
+
+    m->gdt[NEW_TASK >> 3] = machine_desc(m->base + NEW_TSS, 0x2b, 0x081);
+    memset(m->mem + NEW_TSS, 0, 0x68);
+    poke(m, NEW_TSS + 0x0e, 2, 0x4321);
+    poke(m, NEW_TSS + 0x10, 2, 0x2);
+    poke(m, NEW_TSS + 0x12, 2, 0x1111);
+    for (unsigned int i = 0; i < 4; i++)
+        poke(m, NEW_TSS + 0x22 + 2 * i, 2, i == EMUL_CS ? 8 : 16);
+    m->cr[3] = 0x9000;
+    OKAY(m, 0xea, 0, 0, 0, 0, NEW_TASK, 0);
+    assert_int_equal(m->regs.rip, 0x4321);
+    assert_int_equal(m->regs.rax, 0xffff1111);
+    assert_int_equal(m->cr[3], 0x9000);
+    assert_int_equal(m->seg[EMUL_GS].sel, 0);
+    assert_int_equal(desc_type(m, NEW_TASK), 3);
+}
+
 const struct CMUnitTest modes_tests[] = {
     cmocka_unit_test(test_real_addresses),    cmocka_unit_test(test_real_segments),
     cmocka_unit_test(test_real_stack),        cmocka_unit_test(test_real_far),
@@ -420,5 +574,8 @@ const struct CMUnitTest modes_tests[] = {
     cmocka_unit_test(test_accessed_bit_race), cmocka_unit_test(test_protected_far),
     cmocka_unit_test(test_return_outer),      cmocka_unit_test(test_iret_64),
     cmocka_unit_test(test_canonical),         cmocka_unit_test(test_compat_wrap),
+    cmocka_unit_test(test_task_jmp),          cmocka_unit_test(test_task_call),
+    cmocka_unit_test(test_task_faults),       cmocka_unit_test(test_task_event),
+    cmocka_unit_test(test_task_286),
 };
 const size_t modes_count = sizeof(modes_tests) / sizeof(modes_tests[0]);

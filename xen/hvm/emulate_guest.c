@@ -590,9 +590,9 @@ static void retire(struct vcpu *v, const struct emul_ctxt *c)
     hvm_ops->set_shadow(v, shadow);
     if (c->retire.hlt)
         v->hvm->hlt = true;
-    if (c->retire.singlestep) {
+    if (c->retire.singlestep || c->retire.task_trap) {
         hvm_ops->sync_dr(v);
-        v->hvm->dr6 |= 0x4000; /* BS */
+        v->hvm->dr6 |= c->retire.task_trap ? 0x8000 : 0x4000; /* BT, BS */
         hvm_ops->update_dr(v);
         hvm_inject_exception(v, X86_DB, HVM_NO_ERROR_CODE);
     }
@@ -651,21 +651,28 @@ static uint32_t emul_features(struct domain *d)
     return hd->emul_features;
 }
 
+/* What emul_run() fills itself is not cleared: this is a hot path. */
+static inline void prepare(struct vcpu *v, struct emul_ctxt *c)
+{
+    struct hvm_vcpu *h = v->hvm;
+
+    c->regs = &h->regs;
+    c->ops = &ops;
+    c->opaque = v;
+    c->cr0 = h->cr0;
+    c->cr4 = h->cr4;
+    c->efer = h->efer;
+    c->features = emul_features(v->domain);
+    c->seg_valid = 0;
+    c->cpl = hvm_ops->get_cpl(v);
+}
+
 static void emulate(struct vcpu *v)
 {
     struct hvm_vcpu *h = v->hvm;
     struct emul_ctxt c;
 
-    /* What emul_run() fills itself is not cleared: this is a hot path. */
-    c.regs = &h->regs;
-    c.ops = &ops;
-    c.opaque = v;
-    c.cr0 = h->cr0;
-    c.cr4 = h->cr4;
-    c.efer = h->efer;
-    c.features = emul_features(v->domain);
-    c.seg_valid = 0;
-    c.cpl = hvm_ops->get_cpl(v);
+    prepare(v, &c);
     c.fetched = h->insn_bytes_len;
     if (c.fetched)
         memcpy(c.insn, h->insn_bytes, EMUL_INSN_MAX);
@@ -681,6 +688,27 @@ static void emulate(struct vcpu *v)
     default:
         unhandleable(v, &c);
         break;
+    }
+}
+
+void hvm_task_gate(struct vcpu *v, uint16_t sel, unsigned int len, const uint32_t *error)
+{
+    uint64_t rip = v->hvm->regs.rip;
+    struct emul_ctxt c;
+
+    prepare(v, &c);
+    v->hvm->regs.rip = (uint32_t)(rip + len);
+    switch (emul_task_switch_event(&c, sel, error)) {
+    case EMUL_OKAY:
+        retire(v, &c);
+        return;
+    case EMUL_EXCEPTION:
+        if (!c.task_switched)
+            v->hvm->regs.rip = rip;
+        inject_emulated(v, &c.event);
+        return;
+    default:
+        domain_crash(v->domain, "a task switch by way of memory that is none");
     }
 }
 

@@ -390,9 +390,33 @@ static void exit_pause(struct vcpu *v, const struct vmexit *e)
     vcpu_yield();
 }
 
+/* Bytes of the software interrupt at RIP; 0 if there is none. */
+static unsigned int software_int_len(struct vcpu *v, const struct vmexit *e)
+{
+    static const enum emul_known_insn known[] = {EMUL_INSN_INTN, EMUL_INSN_INT3,
+                                                 EMUL_INSN_ICEBP};
+    unsigned int len = e->insn_len;
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(known) && !len; i++)
+        len = hvm_insn_len(v, known[i], NULL);
+    return len;
+}
+
+/* The processor has done nothing yet. JMP, CALL and IRET are emulated as a whole; of an
+ * event only the delivery is. */
 static void exit_task_switch(struct vcpu *v, const struct vmexit *e)
 {
-    domain_crash(v->domain, "hardware task switch, which is not supported");
+    struct hvm_event event = v->hvm->inject;
+
+    if (!e->info.task.gate) {
+        hvm_emulate(v);
+        return;
+    }
+    v->hvm->inject.valid = false;
+    if (event.valid && event.type == HVM_EVENT_NMI)
+        hvm_ops->set_shadow(v, hvm_ops->get_shadow(v) | HVM_SHADOW_NMI);
+    hvm_task_gate(v, e->info.task.sel, event.valid ? 0 : software_int_len(v, e),
+                  event.valid && event.has_error ? &event.error : NULL);
 }
 
 static void exit_shutdown(struct vcpu *v, const struct vmexit *e)

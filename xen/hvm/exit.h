@@ -19,6 +19,11 @@ void hvm_emulate(struct vcpu *v);
 /* The same behind a forced emulation prefix of `prefix` bytes at RIP. */
 void hvm_emulate_forced(struct vcpu *v, unsigned int prefix);
 
+/* An event went through a task gate of the IDT: switch to the task of TSS `sel`. len:
+ * bytes of the instruction that asked for it, 0: none did; *error: the error code to
+ * push, or NULL. */
+void hvm_task_gate(struct vcpu *v, uint16_t sel, unsigned int len, const uint32_t *error);
+
 /* Port and MMIO access of the guest: in the hypervisor, or by a device model. -EINTR: the
  * domain dies, unwind. */
 int hvm_port_access(struct vcpu *v, uint16_t port, unsigned int bytes, bool write,

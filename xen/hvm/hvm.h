@@ -51,7 +51,7 @@ enum vmexit_reason {
     VMEXIT_MONITOR,
     VMEXIT_MWAIT,
     VMEXIT_PAUSE,
-    VMEXIT_TASK_SWITCH,
+    VMEXIT_TASK_SWITCH, /* info.task */
     VMEXIT_DESC_TABLE,
     VMEXIT_SHUTDOWN,  /* triple fault */
     VMEXIT_VIRT_INSN, /* VMRUN, VMXON, ...: #UD for the guest */
@@ -92,6 +92,10 @@ struct vmexit {
             int8_t cr;  /* 0, 3, 4, 8; -1: decode */
             int8_t gpr; /* -1: decode */
         } cr;
+        struct {
+            uint16_t sel; /* of the new task's TSS */
+            bool gate;    /* an event through the IDT; else JMP, CALL or IRET */
+        } task;
     } info;
 };
 

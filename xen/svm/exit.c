@@ -20,7 +20,6 @@ static const uint8_t reasons[] = {
     [SVM_EXIT_INVLPG - 0x60] = VMEXIT_INVLPG,
     [SVM_EXIT_INVLPGA - 0x60] = VMEXIT_VIRT_INSN,
     [SVM_EXIT_IOIO - 0x60] = VMEXIT_IO,
-    [SVM_EXIT_TASK_SWITCH - 0x60] = VMEXIT_TASK_SWITCH,
     [SVM_EXIT_SHUTDOWN - 0x60] = VMEXIT_SHUTDOWN,
     [SVM_EXIT_VMRUN - 0x60] = VMEXIT_VIRT_INSN,
     [SVM_EXIT_VMMCALL - 0x60] = VMEXIT_HYPERCALL,
@@ -74,6 +73,16 @@ static void translate_io(const struct vmcb *vmcb, struct vmexit *exit)
     exit->info.io.next_rip = vmcb->exit_info2;
 }
 
+/* EXITINFO1 and 2 of a task switch (15.14.1). */
+static void translate_task_switch(const struct vmcb *vmcb, struct vmexit *exit)
+{
+    bool jmp_or_iret = vmcb->exit_info2 & (BIT(36) | BIT(38));
+
+    exit->reason = VMEXIT_TASK_SWITCH;
+    exit->info.task.sel = vmcb->exit_info1;
+    exit->info.task.gate = !jmp_or_iret && (vmcb->exit_int_info & EVENT_VALID);
+}
+
 void svm_translate_exit(struct vcpu *v, struct vmexit *exit)
 {
     const struct vmcb *vmcb = to_svm(v)->vmcb;
@@ -91,6 +100,8 @@ void svm_translate_exit(struct vcpu *v, struct vmexit *exit)
         translate_npf(v, vmcb, exit);
     } else if (code == SVM_EXIT_IOIO) {
         translate_io(vmcb, exit);
+    } else if (code == SVM_EXIT_TASK_SWITCH) {
+        translate_task_switch(vmcb, exit);
     } else if (code == SVM_EXIT_MSR) {
         exit->reason = vmcb->exit_info1 & 1 ? VMEXIT_WRMSR : VMEXIT_RDMSR;
     } else if (code < SVM_EXIT_DR_READ) {

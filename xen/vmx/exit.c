@@ -11,7 +11,6 @@ static const uint8_t reasons[VMX_EXIT_REASONS] = {
     [VMX_EXIT_SIPI] = VMEXIT_SMI_INIT,
     [VMX_EXIT_INTR_WINDOW] = VMEXIT_INTR_WINDOW,
     [VMX_EXIT_NMI_WINDOW] = VMEXIT_NMI_WINDOW,
-    [VMX_EXIT_TASK_SWITCH] = VMEXIT_TASK_SWITCH,
     [VMX_EXIT_CPUID] = VMEXIT_CPUID,
     [VMX_EXIT_GETSEC] = VMEXIT_VIRT_INSN,
     [VMX_EXIT_HLT] = VMEXIT_HLT,
@@ -130,6 +129,18 @@ static void translate_cr(struct vmexit *exit)
     exit->info.cr.gpr = type < 2 ? (int8_t)(qual >> 8 & 15) : -1;
 }
 
+/* Table 28-2. The length is valid for software interrupts, which v->hvm->inject does not
+ * have. */
+static void translate_task_switch(struct vmexit *exit)
+{
+    uint64_t qual = vmread(EXIT_QUALIFICATION);
+
+    exit->reason = VMEXIT_TASK_SWITCH;
+    exit->insn_len = vmread(EXIT_INSN_LEN);
+    exit->info.task.sel = qual;
+    exit->info.task.gate = (qual >> 30 & 3) == 3;
+}
+
 /* DR6 and DR7 are as before the exception: what the processor would have done to them
  * on its way to the handler is left to us (28.2.1). */
 static void debug_exception(struct vcpu *v)
@@ -204,6 +215,9 @@ void vmx_translate_exit(struct vcpu *v, uint32_t reason, struct vmexit *exit)
         break;
     case VMX_EXIT_CR:
         translate_cr(exit);
+        break;
+    case VMX_EXIT_TASK_SWITCH:
+        translate_task_switch(exit);
         break;
     default:
         if (reasons[basic])

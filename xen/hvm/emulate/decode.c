@@ -480,6 +480,7 @@ int emul_decode(struct emul_ctxt *c)
     *i = (struct emul_insn){.ea_seg = EMUL_DS};
     c->event = (struct emul_event){0};
     c->retire = (struct emul_retire){0};
+    c->task_switched = false;
     set_mode(c);
     i->adsize = i->mode;
     rc = decode_opcode(c);
@@ -528,6 +529,8 @@ int emul_execute(struct emul_ctxt *c)
     } while (rc == EMUL_CMPXCHG_FAILED && --tries);
     if (rc == EMUL_CMPXCHG_FAILED)
         rc = EMUL_RETRY;
+    if (c->task_switched)
+        return rc; /* RIP, RF and TF are the new task's */
     if (rc != EMUL_OKAY) {
         c->regs->rip = rip;
         return rc;

@@ -123,6 +123,7 @@ struct emul_retire {
     bool singlestep;  /* a #DB trap with DR6.BS is due */
     bool unblock_nmi; /* IRET */
     bool partial;     /* a repeated string instruction has iterations left */
+    bool task_trap;   /* a #DB trap with DR6.BT is due: the new task's T flag */
 };
 
 /* What ops.vec_read and ops.vec_write transfer. */
@@ -213,8 +214,6 @@ struct emul_ops {
     int (*fpu)(struct emul_ctxt *c, enum emul_fpu_op op, void *data);
 
     int (*hypercall)(struct emul_ctxt *c); /* optional: VMCALL, VMMCALL */
-    /* Optional: a far transfer or IRET wants the task `sel` (SDM vol 3 ch 8). */
-    int (*task_switch)(struct emul_ctxt *c, uint16_t sel, bool iret, bool call);
 };
 
 /* One decoded instruction.  Private to the emulator but for what is said otherwise. */
@@ -261,6 +260,7 @@ struct emul_ctxt {
 
     struct emul_event event;
     struct emul_retire retire;
+    bool task_switched; /* the registers, and an exception, are those of a new task */
 
     struct emul_insn i;
 };
@@ -278,6 +278,17 @@ int emul_execute(struct emul_ctxt *c);
 int emul_raise(struct emul_ctxt *c, uint8_t vector);
 int emul_raise_error(struct emul_ctxt *c, uint8_t vector, uint32_t error);
 int emul_page_fault(struct emul_ctxt *c, uint64_t cr2, uint32_t error);
+
+/* How a task switch was asked for (task.c). */
+enum emul_task_reason {
+    EMUL_TASK_CALL, /* CALL, or an event through a task gate: the old task is linked */
+    EMUL_TASK_JMP,
+    EMUL_TASK_IRET,
+};
+
+/* Switch to the task of TSS selector `sel`; c as for emul_run(), RIP where the old task
+ * goes on. *error is the error code to push, NULL: none. Returns an enum emul_result. */
+int emul_task_switch_event(struct emul_ctxt *c, uint16_t sel, const uint32_t *error);
 
 /* Instructions whose length an exit handler asks for (insn_len.c). */
 enum emul_known_insn {

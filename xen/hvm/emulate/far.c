@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Intel SDM vol 2, the operation sections of JMP, CALL, RET and IRET.  Call gates are
- * left out (EMUL_UNHANDLEABLE); task switches are the caller's (ops.task_switch).
+ * left out (EMUL_UNHANDLEABLE); task switches are in task.c.
  */
 #include "hvm/emulate/internal.h"
 
@@ -47,9 +47,10 @@ static int system_target(struct emul_ctxt *c, const struct desc *d, bool call)
         return sel_fault(c, X_GP, sel);
     if (!(d->seg.attr & EMUL_ATTR_P))
         return sel_fault(c, X_NP, sel);
-    if (gate || !c->ops->task_switch)
+    if (gate)
         return EMUL_UNHANDLEABLE;
-    return c->ops->task_switch(c, tss ? sel : d->low >> 16 & 0xffff, false, call);
+    return emul_task_switch(c, tss ? sel : d->low >> 16 & 0xffff,
+                            call ? EMUL_TASK_CALL : EMUL_TASK_JMP, NULL);
 }
 
 /* Checks of a direct far JMP or CALL; d->seg is the new CS. */
@@ -423,10 +424,8 @@ static int iret_task(struct emul_ctxt *c)
 
     if (c->efer & EFER_LMA)
         return gp0(c);
-    if (!c->ops->task_switch)
-        return EMUL_UNHANDLEABLE;
     rc = mem_read(c, (uint32_t)seg_get(c, EMUL_TR)->base, 2, EMUL_ACC_SYSTEM, &link);
-    return rc == EMUL_OKAY ? c->ops->task_switch(c, link, true, false) : rc;
+    return rc == EMUL_OKAY ? emul_task_switch(c, link, EMUL_TASK_IRET, NULL) : rc;
 }
 
 /* CF */

@@ -19,6 +19,7 @@ enum {
     CR0_MP = 1u << 1,
     CR0_EM = 1u << 2,
     CR0_TS = 1u << 3,
+    CR0_PG = 1u << 31,
     CR4_VME = 1u << 0,
     CR4_PVI = 1u << 1,
     CR4_TSD = 1u << 2,
@@ -328,6 +329,10 @@ emul_fn op_vec_10, op_vec_11, op_vec_12, op_vec_13, op_vec_16, op_vec_17, op_vec
     op_vec_29, op_vec_2b, op_vec_6e, op_vec_7e, op_vec_6f, op_vec_7f, op_vec_d6,
     op_vec_e7, op_vec_f0, op_vec_2a, op_vec_logic, op_movmsk, op_emms, op_grp15, op_fpu,
     op_fwait;
+
+/* A task switch in the middle of an instruction (task.c). */
+int emul_task_switch(struct emul_ctxt *c, uint16_t sel, enum emul_task_reason why,
+                     const uint32_t *error);
 
 /* jmp/call far through a pointer in memory or an immediate (far.c). */
 int far_transfer(struct emul_ctxt *c, uint16_t sel, uint64_t off, bool call);
