@@ -80,6 +80,37 @@ static void system_calls(void)
     faults_on("KERNEL_GS_BASE", MSR_KERNEL_GS_BASE, NONCANONICAL);
 }
 
+static uint64_t do_cpuid(uint64_t leaf)
+{
+    uint32_t b, c = 0, d, a = (uint32_t)leaf;
+
+    asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    return a;
+}
+
+/* MISC_FEATURES_ENABLES: CPUID faults outside of ring 0 (SDM vol 3 table 2-2). */
+static void cpuid_faulting(void)
+{
+    uint64_t info = 0;
+    struct fault f;
+
+    if (rdmsr_catch(MSR_PLATFORM_INFO, &info) != VEC_NONE || !(info >> 31 & 1)) {
+        skip("no CPUID faulting", "CPUID in ring 3");
+        return;
+    }
+    user_call(do_cpuid, 0, &f);
+    check_eq(f.vector, VEC_NONE, "CPUID faulting: off, ring 3 may");
+    faults_on("MISC_FEATURES_ENABLES", MSR_MISC_FEATURES, 2);
+    wrmsr(MSR_MISC_FEATURES, 1);
+    check_eq(rdmsr(MSR_MISC_FEATURES), 1, "CPUID faulting: on");
+    user_call(do_cpuid, 0, &f);
+    check(f.vector == VEC_GP && f.error == 0, "CPUID faulting: #GP(0) in ring 3");
+    check(do_cpuid(0) > 0, "CPUID faulting: not in ring 0");
+    wrmsr(MSR_MISC_FEATURES, 0);
+    user_call(do_cpuid, 0, &f);
+    check_eq(f.vector, VEC_NONE, "CPUID faulting: off again");
+}
+
 static uint64_t do_syscall(uint64_t arg)
 {
     uint64_t result = arg;
@@ -221,6 +252,7 @@ void test_main(void)
     strict = &under_hypervisor;
     system_calls();
     syscall_works();
+    cpuid_faulting();
     efer();
     pat_and_mtrr();
     apic_base();

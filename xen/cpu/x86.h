@@ -68,6 +68,7 @@
 #define MSR_GS_BASE        0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX        0xc0000103
+#define MSR_MISC_FEATURES  0x140 /* bit 0: CPUID faulting */
 
 /* Exceptions. */
 #define X86_DE  0

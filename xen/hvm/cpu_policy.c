@@ -628,8 +628,8 @@ void cpu_policy_make_hvm_max(struct cpu_policy *p, const struct cpu_policy *host
     p->basic[0].a = max(p->basic[0].a, 0xbu);
     if ((p->extd[0].a & 0xffff) < 8)
         p->extd[0].a = 0x80000008;
-    p->platform_info = 0;
     recalculate(p, host, allowed);
+    p->platform_info = PLATFORM_INFO_CPUID_FAULTING; /* CPUID exits on any processor */
     p->basic[0].a = max(p->basic[0].a, p->xcr0_mask ? 0xdu : 0xbu);
 }
 

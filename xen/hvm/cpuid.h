@@ -25,6 +25,8 @@
     (CPU_POLICY_BASIC - 4 + CPU_POLICY_CACHE + CPU_POLICY_FEAT + CPU_POLICY_TOPO +       \
      CPU_POLICY_XSTATE + CPU_POLICY_EXTD + 2)
 #define CPU_POLICY_MAX_MSRS 2
+/* SDM vol 3, 2.16 table 2-15 (MSR 0xce): CPUID outside of ring 0 can be made to fault. */
+#define PLATFORM_INFO_CPUID_FAULTING 0x80000000ul
 /* Words of a featureset, arch-x86/cpufeatureset.h. */
 #define CPU_FEATURESET_WORDS 19
 

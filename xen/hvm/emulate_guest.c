@@ -459,6 +459,8 @@ static int op_xcr_write(struct emul_ctxt *c, uint32_t xcr, uint64_t val)
 
 static int op_cpuid(struct emul_ctxt *c, uint32_t leaf, uint32_t subleaf, uint32_t r[4])
 {
+    if (vcpu_of(c)->hvm->cpuid_faulting && c->cpl)
+        return emul_raise_error(c, X86_GP, 0);
     hvm_cpuid(vcpu_of(c), leaf, subleaf, r);
     return EMUL_OKAY;
 }

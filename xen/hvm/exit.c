@@ -134,6 +134,10 @@ static void exit_cpuid(struct vcpu *v, const struct vmexit *e)
 
     if (!len)
         return;
+    if (unlikely(v->hvm->cpuid_faulting) && hvm_ops->get_cpl(v)) {
+        hvm_inject_gp(v);
+        return;
+    }
     if ((uint32_t)r->rax == 0xd)
         hvm_fpu_sync_xcr0(v);
     hvm_cpuid(v, r->rax, r->rcx, out);
@@ -442,6 +446,8 @@ static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit
     [VMEXIT_SMI_INIT] = exit_none,
     [VMEXIT_INTR_WINDOW] = exit_none,
     [VMEXIT_NMI_WINDOW] = exit_none,
+    /* An NMI that waits comes behind the instruction, not before it. */
+    [VMEXIT_IRET] = exit_emulate,
     [VMEXIT_CPUID] = exit_cpuid,
     [VMEXIT_HLT] = exit_hlt,
     [VMEXIT_INVLPG] = exit_emulate,

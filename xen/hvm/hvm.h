@@ -32,6 +32,7 @@ enum vmexit_reason {
     VMEXIT_SMI_INIT,
     VMEXIT_INTR_WINDOW,
     VMEXIT_NMI_WINDOW,
+    VMEXIT_IRET, /* about to end the blocking of NMIs */
     VMEXIT_CPUID,
     VMEXIT_HLT,
     VMEXIT_INVLPG,
@@ -167,6 +168,7 @@ struct hvm_vcpu {
     uint64_t dr[4], dr6, dr7;
     uint64_t tsc_offset; /* guest TSC = TSC + tsc_offset */
     uint64_t tsc_aux, xss;
+    bool cpuid_faulting; /* MISC_FEATURES_ENABLES bit 0 */
     uint32_t tsc_adjust_set;
     uint64_t tsc_adjust;
 

@@ -127,6 +127,9 @@ static bool contributory(unsigned int vector)
     return vector == 0 || (vector >= 10 && vector <= 13);
 }
 
+/* #DE, #BR, #UD, #NM, #TS to #PF, #MF, #AC, #XM: the instruction is to run again. */
+#define FAULTS 0xb7ce1u
+
 void hvm_inject_exception(struct vcpu *v, unsigned int vector, int error_code)
 {
     struct hvm_event *e = &v->hvm->inject;
@@ -149,6 +152,10 @@ void hvm_inject_exception(struct vcpu *v, unsigned int vector, int error_code)
     } else if (e->valid && e->type == HVM_EVENT_NMI) {
         v->hvm->nmi_pending = true;
     }
+    /* What the processor does for a fault of its own: no code breakpoint twice (SDM vol 3
+     * 18.3.1.1). */
+    if (FAULTS >> vector & 1)
+        v->hvm->regs.rflags |= RFLAGS_RF;
     *e = (struct hvm_event){
         .valid = true,
         .vector = vector,

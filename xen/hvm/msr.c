@@ -315,7 +315,6 @@ static int read_intel(struct vcpu *v, uint32_t msr, uint64_t *val)
         *val = MISC_ENABLE_PERF_OFF | 1; /* fast strings */
         return 0;
     case MSR_PLATFORM_ID:
-    case MSR_PLATFORM_INFO:
         return 0;
     case MSR_FEATURE_CONTROL:
         *val = 1; /* locked, nothing on */
@@ -378,6 +377,13 @@ int hvm_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *val)
     case MSR_XSS:
         *val = 0;
         return has(v, XEN_X86_FEATURE_XSAVES) ? 0 : -EINVAL;
+    /* Intel's, but CPUID faulting is ours to give on any processor. */
+    case MSR_PLATFORM_INFO:
+        *val = v->domain->hvm->policy->platform_info;
+        return *val || !is_amd(v) ? 0 : -EINVAL;
+    case MSR_MISC_FEATURES:
+        *val = v->hvm->cpuid_faulting;
+        return v->domain->hvm->policy->platform_info ? 0 : -EINVAL;
     case MSR_UCODE_REV:
     case MSR_MCG_STATUS:
         *val = 0;
@@ -452,6 +458,11 @@ int hvm_wrmsr(struct vcpu *v, uint32_t msr, uint64_t val)
         return 0;
     case MSR_XSS: /* no supervisor state is offered */
         return !val && has(v, XEN_X86_FEATURE_XSAVES) ? 0 : -EINVAL;
+    case MSR_MISC_FEATURES:
+        if ((val & ~1ull) || !v->domain->hvm->policy->platform_info)
+            return -EINVAL;
+        v->hvm->cpuid_faulting = val;
+        return 0;
     case MSR_PRED_CMD:
         return write_pred_cmd(v, val);
     case MSR_FLUSH_CMD:

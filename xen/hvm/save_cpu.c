@@ -342,14 +342,23 @@ HVM_REGISTER_SAVE_CODE(CPU_XSAVE, CPU_XSAVE_CODE, save_xsave, load_xsave, true);
 /* CPU_MSR: those without a place of their own, unless they are zero. */
 static int save_msr(struct vcpu *v, struct hvm_context *c)
 {
+    static const uint32_t saved[] = {MSR_SPEC_CTRL, MSR_MISC_FEATURES};
     struct {
         struct hvm_msr head;
-        struct hvm_one_msr one;
-    } hw = {.head.count = 1, .one.index = MSR_SPEC_CTRL};
+        struct hvm_one_msr one[ARRAY_SIZE(saved)];
+    } hw = {0};
 
-    if (hvm_rdmsr(v, MSR_SPEC_CTRL, &hw.one.val) || !hw.one.val)
+    for (unsigned int i = 0; i < ARRAY_SIZE(saved); i++) {
+        struct hvm_one_msr *one = &hw.one[hw.head.count];
+
+        one->index = saved[i];
+        if (!hvm_rdmsr(v, saved[i], &one->val) && one->val)
+            hw.head.count++;
+    }
+    if (!hw.head.count)
         return 0;
-    return hvm_save_put(c, CPU_MSR_CODE, v->id, &hw, sizeof(hw));
+    return hvm_save_put(c, CPU_MSR_CODE, v->id, &hw,
+                        sizeof(hw.head) + hw.head.count * sizeof(hw.one[0]));
 }
 
 static int load_msr(struct vcpu *v, const struct hvm_record *r)

@@ -165,6 +165,7 @@ void hvm_vcpu_reset_state(struct vcpu *v, uint16_t cs, uint16_t ip)
     h->dr7 = 0x400;
     h->inject.valid = h->nmi_pending = h->hlt = false;
     h->deferred_extint = 0;
+    h->cpuid_faulting = false;
     for (unsigned int s = EMUL_ES; s <= EMUL_GS; s++)
         hvm_ops->set_segment(v, s, s == EMUL_CS ? &code : &data);
     hvm_ops->set_segment(v, EMUL_GDTR, &table);

@@ -626,10 +626,12 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
         /* Ours: load them and run the instruction again. */
         load_dr(v);
         exit->reason = VMEXIT_NONE;
-    } else if (exit->reason == VMEXIT_NMI_WINDOW) {
-        s->nmi_masked = false;
+    } else if (exit->reason == VMEXIT_IRET) {
         s->window_at_iret = false;
-        set_iret_intercept(s, false);
+        if (!s->nmi_masked) { /* the exit itself was wanted; the IRET runs by itself */
+            set_iret_intercept(s, false);
+            exit->reason = VMEXIT_NONE;
+        }
     } else if (exit->reason == VMEXIT_INTR_WINDOW) {
         svm_request_intr_window(v, false);
     }

@@ -30,6 +30,8 @@
 #define MSR_GS_BASE        0xc0000101u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 #define MSR_TSC_AUX        0xc0000103u
+#define MSR_PLATFORM_INFO  0xceu
+#define MSR_MISC_FEATURES  0x140u
 
 #define EFER_SCE (1u << 0)
 #define EFER_LME (1u << 8)
