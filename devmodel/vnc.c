@@ -440,6 +440,33 @@ static void take_picture(struct vnc_server *v)
                               (int)rects[i].x1, (int)rects[i].y1);
 }
 
+/*
+ * rfbNewFramebuffer() tells the new size to those who have said by then that they follow
+ * it. A viewer that has only just come says it later, and would keep the size that it
+ * began with.
+ */
+static void tell_size(struct vnc_server *v)
+{
+    void *size =
+        (void *)((uintptr_t)v->screen->width << 16 | (uint16_t)v->screen->height);
+    rfbClientIteratorPtr i = rfbGetClientIterator(v->screen);
+    rfbClientPtr client;
+
+    while ((client = rfbClientIteratorNext(i))) {
+        if (client->clientData == size)
+            continue;
+        if (client->state == RFB_NORMAL && !client->useNewFBSize)
+            continue;
+        if (client->state == RFB_NORMAL) {
+            LOCK(client->updateMutex);
+            client->newFBSizePending = TRUE;
+            UNLOCK(client->updateMutex);
+        }
+        client->clientData = size;
+    }
+    rfbReleaseClientIterator(i);
+}
+
 static void accept_clients(struct vnc_server *v)
 {
     for (;;) {
@@ -482,6 +509,7 @@ static void *serve(void *opaque)
         take_picture(v);
         if (v->screen->clientHead)
             rfbProcessEvents(v->screen, SELECT_US);
+        tell_size(v);
     }
     rfbShutdownServer(v->screen, TRUE);
     return NULL;

@@ -11,3 +11,15 @@ SYSTEM_TESTS += tests/system/bochs
 # Guests: whole operating systems, their ends, hostile ones. `make soak` does it for long.
 DEPS += e2fsprogs
 SYSTEM_TESTS += tests/system/guests tests/system/bad-guests tests/system/leaks
+
+# Other people's guests, unpacked and never installed.
+GUESTS_ROOT := $(B)/cache/guests-root
+$(GUESTS_ROOT).stamp: tools/dom0/fetch-packages | $(DEPS_STAMP)
+	tools/dom0/fetch-packages $(B)/cache/debs $(GUESTS_ROOT) memtest86+ ipxe grub-rescue-pc \
+	    syslinux syslinux-common
+	@touch $@
+
+# What must work every time, many times over: SOAK=20 boots and more (tests/system/soak).
+.PHONY: soak
+soak: all $(INSTALLER) $(GUESTS_ROOT).stamp
+	tests/system/soak

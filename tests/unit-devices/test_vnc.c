@@ -82,14 +82,14 @@ static void no_log(const char *format, ...)
 {
 }
 
-static rfbClient *view(struct world *w)
+static rfbClient *view(struct world *w, rfbBool follow_size)
 {
     rfbClient *c = rfbGetClient(8, 3, 4);
 
     rfbClientLog = rfbClientErr = no_log;
     c->MallocFrameBuffer = allocate;
     c->GetPassword = give_password;
-    c->canHandleNewFBSize = TRUE;
+    c->canHandleNewFBSize = follow_size;
     free(c->serverHost);
     c->serverHost = strdup(w->path);
     c->serverPort = 0;
@@ -133,7 +133,7 @@ static void test_picture_and_resize(void **state)
 
     vbe_mode(w->b, 640, 480);
     cpu_write(w->b, FB + (100 * 640 + 50) * 4, 4, 0x123456);
-    rfbClient *c = view(w);
+    rfbClient *c = view(w, TRUE);
     assert_non_null(c);
     work_until(w, c, c->width == 640 && c->height == 480);
     work_until(w, c, seen(c, 50, 100) == 0x123456);
@@ -145,6 +145,26 @@ static void test_picture_and_resize(void **state)
     cpu_write(w->b, FB + (767 * 1024 + 1000) * 4, 4, 0x00ff00);
     work_until(w, c, c->width == 1024 && c->height == 768);
     work_until(w, c, seen(c, 1000, 767) == 0x00ff00);
+    unview(c);
+    turn_until(w->b, vnc_clients(w->server) == 0);
+}
+
+/* The picture's size changes before the viewer has said that it can follow it. */
+static void test_late_size(void **state)
+{
+    struct world *w = *state;
+
+    vbe_mode(w->b, 640, 480);
+    rfbClient *c = view(w, FALSE);
+    assert_non_null(c);
+    work_until(w, c, c->width == 640 && c->height == 480);
+    vbe_mode(w->b, 1024, 768);
+    for (unsigned i = 0; i < 50; i++)
+        assert_true(work(w, c));
+    c->canHandleNewFBSize = TRUE;
+    assert_true(SetFormatAndEncodings(c));
+    assert_true(SendFramebufferUpdateRequest(c, 0, 0, c->width, c->height, FALSE));
+    work_until(w, c, c->width == 1024 && c->height == 768);
     unview(c);
     turn_until(w->b, vnc_clients(w->server) == 0);
 }
@@ -188,7 +208,7 @@ static void type(rfbClient *c, uint32_t keysym)
 static void test_keys(void **state)
 {
     struct world *w = *state;
-    rfbClient *c = view(w);
+    rfbClient *c = view(w, TRUE);
 
     assert_non_null(c);
     out8(w->b, 0x64, 0x60);
@@ -222,7 +242,7 @@ static void test_keys(void **state)
 static void test_pointer(void **state)
 {
     struct world *w = *state;
-    rfbClient *c = view(w);
+    rfbClient *c = view(w, TRUE);
 
     assert_non_null(c);
     out8(w->b, 0x64, 0xd4);
@@ -247,16 +267,16 @@ static void test_password(void **state)
     assert_int_equal(vnc_set_password(w->server, "sesame"), 0);
     usleep(20000);
     password_to_give = "wrong";
-    assert_null(view(w));
+    assert_null(view(w, TRUE));
     turn_until(w->b, vnc_clients(w->server) == 0);
     password_to_give = "sesame";
-    rfbClient *c = view(w);
+    rfbClient *c = view(w, TRUE);
     assert_non_null(c);
     unview(c);
     assert_int_equal(vnc_set_password(w->server, NULL), 0);
     usleep(20000);
     password_to_give = NULL;
-    c = view(w);
+    c = view(w, TRUE);
     assert_non_null(c);
     unview(c);
 }
@@ -283,6 +303,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_picture_and_resize, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_late_size, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pointer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_password, setup, teardown),
