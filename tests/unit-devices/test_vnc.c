@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define SLOT 2
@@ -82,14 +84,14 @@ static void no_log(const char *format, ...)
 {
 }
 
-static rfbClient *view(struct world *w, rfbBool follow_size)
+static rfbClient *view(struct world *w)
 {
     rfbClient *c = rfbGetClient(8, 3, 4);
 
     rfbClientLog = rfbClientErr = no_log;
     c->MallocFrameBuffer = allocate;
     c->GetPassword = give_password;
-    c->canHandleNewFBSize = follow_size;
+    c->canHandleNewFBSize = TRUE;
     free(c->serverHost);
     c->serverHost = strdup(w->path);
     c->serverPort = 0;
@@ -133,7 +135,7 @@ static void test_picture_and_resize(void **state)
 
     vbe_mode(w->b, 640, 480);
     cpu_write(w->b, FB + (100 * 640 + 50) * 4, 4, 0x123456);
-    rfbClient *c = view(w, TRUE);
+    rfbClient *c = view(w);
     assert_non_null(c);
     work_until(w, c, c->width == 640 && c->height == 480);
     work_until(w, c, seen(c, 50, 100) == 0x123456);
@@ -149,23 +151,60 @@ static void test_picture_and_resize(void **state)
     turn_until(w->b, vnc_clients(w->server) == 0);
 }
 
+static void take(int fd, uint8_t *to, size_t bytes)
+{
+    while (bytes) {
+        ssize_t got = read(fd, to, bytes);
+        assert_true(got > 0);
+        to += got;
+        bytes -= (size_t)got;
+    }
+}
+
+/* RFC 6143, 7.1 to 7.3, up to what the server says of its screen. */
+static int shake_hands(struct world *w, uint8_t init[24])
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    uint8_t text[256];
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    strcpy(at.sun_path, w->path);
+    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    take(fd, text, 12);
+    assert_int_equal(write(fd, "RFB 003.008\n", 12), 12);
+    take(fd, text, 1);
+    take(fd, text + 1, text[0]);
+    assert_int_equal(write(fd, "\1", 1), 1); /* no password */
+    take(fd, text, 4);
+    assert_int_equal(write(fd, "\1", 1), 1); /* shared */
+    take(fd, init, 24);
+    take(fd, text, init[23]);
+    return fd;
+}
+
 /* The picture's size changes before the viewer has said that it can follow it. */
 static void test_late_size(void **state)
 {
     struct world *w = *state;
+    /* SetEncodings: raw and DesktopSize; FramebufferUpdateRequest of 640 x 480. */
+    static const char request[] = "\2\0\0\2\0\0\0\0\xff\xff\xff\x21"
+                                  "\3\0\0\0\0\0\x02\x80\x01\xe0";
+    uint8_t init[24], answer[16];
 
     vbe_mode(w->b, 640, 480);
-    rfbClient *c = view(w, FALSE);
-    assert_non_null(c);
-    work_until(w, c, c->width == 640 && c->height == 480);
+    rfbClient *other = view(w); /* so that the picture is kept up to date */
+    assert_non_null(other);
+    work_until(w, other, other->width == 640 && other->height == 480);
+    int fd = shake_hands(w, init);
+    assert_memory_equal(init, "\x02\x80\x01\xe0", 4);
     vbe_mode(w->b, 1024, 768);
-    for (unsigned i = 0; i < 50; i++)
-        assert_true(work(w, c));
-    c->canHandleNewFBSize = TRUE;
-    assert_true(SetFormatAndEncodings(c));
-    assert_true(SendFramebufferUpdateRequest(c, 0, 0, c->width, c->height, FALSE));
-    work_until(w, c, c->width == 1024 && c->height == 768);
-    unview(c);
+    work_until(w, other, other->width == 1024 && other->height == 768);
+    assert_int_equal(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
+    take(fd, answer, sizeof(answer));
+    assert_memory_equal(answer, "\0", 1);
+    assert_memory_equal(answer + 2, "\0\1\0\0\0\0\4\0\3\0\xff\xff\xff\x21", 14);
+    close(fd);
+    unview(other);
     turn_until(w->b, vnc_clients(w->server) == 0);
 }
 
@@ -208,7 +247,7 @@ static void type(rfbClient *c, uint32_t keysym)
 static void test_keys(void **state)
 {
     struct world *w = *state;
-    rfbClient *c = view(w, TRUE);
+    rfbClient *c = view(w);
 
     assert_non_null(c);
     out8(w->b, 0x64, 0x60);
@@ -242,7 +281,7 @@ static void test_keys(void **state)
 static void test_pointer(void **state)
 {
     struct world *w = *state;
-    rfbClient *c = view(w, TRUE);
+    rfbClient *c = view(w);
 
     assert_non_null(c);
     out8(w->b, 0x64, 0xd4);
@@ -267,16 +306,16 @@ static void test_password(void **state)
     assert_int_equal(vnc_set_password(w->server, "sesame"), 0);
     usleep(20000);
     password_to_give = "wrong";
-    assert_null(view(w, TRUE));
+    assert_null(view(w));
     turn_until(w->b, vnc_clients(w->server) == 0);
     password_to_give = "sesame";
-    rfbClient *c = view(w, TRUE);
+    rfbClient *c = view(w);
     assert_non_null(c);
     unview(c);
     assert_int_equal(vnc_set_password(w->server, NULL), 0);
     usleep(20000);
     password_to_give = NULL;
-    c = view(w, TRUE);
+    c = view(w);
     assert_non_null(c);
     unview(c);
 }
