@@ -13,6 +13,8 @@
 #include "../firmware/layout.h"
 #include "board.h"
 
+#define XENFV_LOW_RAM_MAX 0xf0000000u /* HVM_BELOW_4G_MMIO_START of Xen's tools */
+
 #define RAM_LEAST (8u << 20)
 #define RAM_MOST  (1ull << 40)
 
@@ -72,7 +74,11 @@ int board_prepare(struct machine *m, const struct config *c, struct error *error
         return error_set(
             error, -EINVAL, "guest memory of %llu bytes: %u MiB to %u GiB in whole pages",
             (unsigned long long)c->memory, RAM_LEAST >> 20, (unsigned)(RAM_MOST >> 30));
-    b->ram_below_4g = c->memory < LAYOUT_LOW_RAM_MAX ? c->memory : LAYOUT_LOW_RAM_MAX;
+    uint64_t low = c->xenfv ? XENFV_LOW_RAM_MAX : LAYOUT_LOW_RAM_MAX;
+    if (c->ram_below_4g && c->ram_below_4g < low)
+        low = c->ram_below_4g;
+    b->ram_below_4g = c->memory < low ? c->memory : low;
+    b->xenfv = c->xenfv;
     b->ram_above_4g = c->memory - b->ram_below_4g;
     b->cpus = c->cpus;
     b->max_cpus = c->max_cpus;
@@ -140,7 +146,10 @@ static int add_chardevs(struct machine *m, const struct config *c, struct error 
     int err = 0;
 
     for (unsigned i = 0; !err && i < c->chardevs.count; i++) {
-        if (c->chardevs.text[i] != c->monitor_chardev)
+        bool monitor = false;
+        for (unsigned n = 0; n < c->monitors; n++)
+            monitor |= c->chardevs.text[i] == c->monitor[n];
+        if (!monitor)
             err = add_chardev(m, error, c->chardevs.text[i]);
     }
     return err;
@@ -446,7 +455,6 @@ static int add_board_devices(struct machine *m, const struct config *c,
         "piix3-isa,addr=1.0",
         "piix3-ide,addr=1.1",
         "piix4-pm,addr=1.3",
-        "fw_cfg",
         "port92",
         "cmos",
     };
@@ -454,10 +462,14 @@ static int add_board_devices(struct machine *m, const struct config *c,
 
     for (unsigned i = 0; !err && i < ARRAY_LEN(board); i++)
         err = device_add_text(m, error, "%s", board[i]);
+    if (!err && !c->xenfv)
+        err = device_add_text(m, error, "fw_cfg");
+    if (!err && c->xen_platform)
+        err = device_add_text(m, error, "xen-platform,addr=2");
     if (!err)
         err = device_add_text(m, error, "debugcon%s%s", c->debug_log ? ",file=" : "",
                               c->debug_log ? c->debug_log : "");
-    if (!err && !c->no_defaults && device_find("i8042"))
+    if (!err && (!c->no_defaults || c->xenfv) && device_find("i8042"))
         err = device_add_text(m, error, "i8042");
     return err;
 }
@@ -492,6 +504,8 @@ static int add_all_devices(struct machine *m, const struct config *c, struct pen
 {
     int err = add_globals(m, c, error);
 
+    if (!err && c->xenfv)
+        err = set_boot(m, c, error); /* hvmloader's SeaBIOS reads it in the CMOS */
     if (!err)
         err = add_board_devices(m, c, error);
     if (!err)
@@ -520,7 +534,7 @@ int board_build(struct machine *m, const struct config *c, struct error *error)
 
     if (!err)
         err = add_all_devices(m, c, &pending, error);
-    if (!err)
+    if (!err && !c->xenfv) /* hvmloader brings its own */
         err = add_firmware(m, c, error);
     m->flash_file = flash;
     free_pending(&pending);

@@ -23,8 +23,9 @@ struct config {
     uint64_t memory; /* bytes */
     unsigned cpus, max_cpus;
     const char *name, *uuid, *bios, *vga, *vnc, *vnc_password_file, *control, *boot;
-    const char *debug_log; /* chardev or file of port 0x402 */
-    const char *monitor_chardev;
+    const char *debug_log;  /* chardev or file of port 0x402 */
+    const char *monitor[2]; /* chardevs of the control socket */
+    unsigned monitors;
     const char *machine;
     bool no_defaults, no_graphics, usb_tablet, paused, version, help, sandbox_off;
 
@@ -32,6 +33,11 @@ struct config {
     int domid; /* -1: not given */
     const char *ready_file;
     const char *run_as;
+    bool xenfv;            /* -machine xenfv or pc,accel=xen: hvmloader's platform */
+    bool xen_platform;     /* with the Xen platform device */
+    bool for_libxl;        /* -xen-domid: started by libxl */
+    uint64_t ram_below_4g; /* most, in bytes; 0: the platform's */
+    int incoming;          /* file with the devices' state; -1: none */
 
     /* corbel-dm-qtest */
     const char *qtest;

@@ -153,26 +153,67 @@ static int parse_smp(struct config *c, const char *value, struct error *error)
     return err;
 }
 
+/* -xen-domid N: libxl's way to name the domain. */
+static int parse_xen_domid(struct config *c, const char *value, struct error *error)
+{
+    c->for_libxl = true;
+    return parse_domid(c, value, error);
+}
+
+/* What needs QEMU's own way to bring a kernel into the guest. */
+static int parse_kernel(struct config *c, const char *value, struct error *error)
+{
+    return error_set(
+        error, -ENOTSUP,
+        "-kernel '%s': this device model cannot boot a kernel directly; use a "
+        "disk or a CD-ROM with a boot loader",
+        value);
+}
+
+static int parse_pv_backends(struct config *c, const char *value, struct error *error)
+{
+    return error_set(error, -ENOTSUP,
+                     "-xen-attach: this device model has no paravirtual back ends; use "
+                     "those of the kernel (backendtype=phy)");
+}
+
+static int parse_incoming(struct config *c, const char *value, struct error *error)
+{
+    uint64_t fd;
+
+    if (strncmp(value, "fd:", 3) != 0 || parse_u64(value + 3, &fd) || fd > 1u << 20)
+        return error_set(error, -EINVAL, "-incoming '%s' is not fd:N", value);
+    c->incoming = (int)fd;
+    return 0;
+}
+
 static int parse_machine(struct config *c, const char *value, struct error *error)
 {
-    static const char *const accepted[] = {"accel", "graphics", "usb", "acpi",
-                                           "hpet",  "vmport",   "smm", "memory-backend"};
+    static const char *const accepted[] = {"graphics",       "usb",    "acpi",
+                                           "hpet",           "vmport", "smm",
+                                           "memory-backend", "accel",  "suppress-vmdesc"};
     struct options o;
     int err = options_parse(&o, value, "type", error);
 
     if (err)
         return err;
     const char *type = options_take(&o, "type"), *graphics = options_peek(&o, "graphics");
+    const char *accel = options_peek(&o, "accel");
+    const char *low = options_take(&o, "max-ram-below-4g");
     for (unsigned i = 0; i < ARRAY_LEN(accepted); i++)
         options_take(&o, accepted[i]);
     err = options_check_used(&o, "-machine", error);
     if (!err && type) {
         c->machine_none = strcmp(type, "none") == 0;
-        if (!c->machine_none && strcmp(type, "pc") != 0 && strcmp(type, "i440fx") != 0 &&
-            strncmp(type, "pc-i440fx", 9) != 0)
-            err = error_set(error, -EINVAL, "there is no machine '%s': pc (i440fx) is",
-                            type);
+        c->xen_platform = strcmp(type, "xenfv") == 0;
+        c->xenfv = c->xen_platform || (accel && strcmp(accel, "xen") == 0);
+        if (!c->machine_none && !c->xen_platform && strcmp(type, "pc") != 0 &&
+            strcmp(type, "i440fx") != 0 && strncmp(type, "pc-i440fx", 9) != 0)
+            err = error_set(error, -EINVAL,
+                            "there is no machine '%s': pc (i440fx) and xenfv are", type);
     }
+    if (!err && low && parse_size(low, &c->ram_below_4g))
+        err = error_set(error, -EINVAL, "max-ram-below-4g=%s is not a size", low);
     if (!err && graphics && strcmp(graphics, "off") == 0)
         c->no_graphics = true;
     options_free(&o);
@@ -203,6 +244,7 @@ static int parse_display(struct config *c, const char *value, struct error *erro
 static int parse_mon(struct config *c, const char *value, struct error *error)
 {
     struct options o;
+    bool found = false;
     int err = options_parse(&o, value, "chardev", error);
 
     if (err)
@@ -216,10 +258,16 @@ static int parse_mon(struct config *c, const char *value, struct error *error)
     for (unsigned i = 0; !err && i < c->chardevs.count; i++) {
         char want[80];
         snprintf(want, sizeof(want), "id=%s", id);
-        if (strstr(c->chardevs.text[i], want))
-            c->monitor_chardev = c->chardevs.text[i];
+        if (!strstr(c->chardevs.text[i], want))
+            continue;
+        if (c->monitors == ARRAY_LEN(c->monitor))
+            err = error_set(error, -ENOSPC, "-mon: at most %u",
+                            (unsigned)ARRAY_LEN(c->monitor));
+        else
+            c->monitor[c->monitors++] = c->chardevs.text[i];
+        found = true;
     }
-    if (!err && !c->monitor_chardev)
+    if (!err && !found)
         err = error_set(error, -ENOENT, "-mon: there is no -chardev with id %s", id);
     options_free(&o);
     return err;
@@ -293,12 +341,18 @@ static const struct cmdline_option table[] = {
     {"S", NULL, BOTH, parse_paused, "wait for cont on the control socket"},
     {"qtest", "unix:PATH", TESTS, parse_qtest, "socket of the test program (needed)"},
     {"qtest-log", "FILE", TESTS, parse_nothing, "accepted"},
+    {"xen-domid", "N", PRODUCTION, parse_xen_domid, "as --domid, and serve libxl"},
+    {"xen-attach", NULL, PRODUCTION, parse_pv_backends, "refused"},
+    {"incoming", "fd:N", PRODUCTION, parse_incoming, "the devices' saved state"},
+    {"no-user-config", NULL, PRODUCTION, parse_nothing, "accepted: there is none"},
+    {"kernel", "FILE", PRODUCTION, parse_kernel, "refused"},
+    {"net", "none", PRODUCTION, parse_nowhere, "no network card"},
     {"accel", "qtest", TESTS, parse_accel, "accepted"},
     {"audio", "none", TESTS, parse_nowhere, "accepted"},
     {"audiodev", "none", TESTS, parse_nowhere, "accepted"},
     {"cpu", "NAME", TESTS, parse_nothing, "accepted: there is no CPU"},
     {"rtc", "BASE", TESTS, parse_nothing, "accepted: there is no RTC"},
-    {"no-shutdown", NULL, TESTS, parse_nothing, "accepted"},
+    {"no-shutdown", NULL, BOTH, parse_nothing, "accepted: the toolstack ends us"},
     {"no-reboot", NULL, TESTS, parse_nothing, "accepted"},
     {"version", NULL, BOTH, parse_version, "say which version this is"},
     {"help", NULL, BOTH, parse_help, "this text"},
@@ -327,6 +381,7 @@ int config_parse(struct config *c, int argc, char **argv, bool for_tests,
 {
     memset(c, 0, sizeof(*c));
     c->domid = -1;
+    c->incoming = -1;
     c->memory = 128u << 20;
     c->cpus = 1;
     for (int i = 1; i < argc; i++) {

@@ -24,9 +24,16 @@ struct client {
     struct client *next;
 };
 
+#define LISTENERS 3
+
+struct listener {
+    uv_pipe_t pipe;
+    char *path;
+};
+
 struct control {
-    uv_pipe_t listener;
-    char *path; /* NULL: not listening */
+    struct listener listener[LISTENERS];
+    unsigned listeners;
     struct client *clients;
 };
 
@@ -207,18 +214,22 @@ static int listen_on(struct machine *m, const char *path, struct error *error)
 {
     struct control *control = m->control;
 
+    if (control->listeners == LISTENERS)
+        return error_set(error, -ENOSPC, "'%s': at most %u control sockets", path,
+                         LISTENERS);
+    struct listener *l = &control->listener[control->listeners++];
     unlink(path);
-    uv_pipe_init(&m->loop, &control->listener, 0);
-    control->listener.data = m;
+    l->path = must_strdup(path);
+    uv_pipe_init(&m->loop, &l->pipe, 0);
+    l->pipe.data = m;
     mode_t old = umask(0077);
-    int err = uv_pipe_bind(&control->listener, path);
+    int err = uv_pipe_bind(&l->pipe, path);
     umask(old);
     if (!err)
-        err = uv_listen((uv_stream_t *)&control->listener, 4, incoming);
-    if (err)
-        return error_set(error, err, "cannot listen on '%s': %s", path, uv_strerror(err));
-    control->path = must_strdup(path);
-    return 0;
+        err = uv_listen((uv_stream_t *)&l->pipe, 4, incoming);
+    return err ? error_set(error, err, "cannot listen on '%s': %s", path,
+                           uv_strerror(err))
+               : 0;
 }
 
 static void connected(uv_connect_t *request, int status)
@@ -281,10 +292,10 @@ void control_stop(struct machine *m)
         return;
     while (control->clients)
         drop(control->clients);
-    if (control->path) {
-        uv_close((uv_handle_t *)&control->listener, NULL);
-        unlink(control->path);
-        free(control->path);
+    for (unsigned i = 0; i < control->listeners; i++) {
+        uv_close((uv_handle_t *)&control->listener[i].pipe, NULL);
+        unlink(control->listener[i].path);
+        free(control->listener[i].path);
     }
     /* Let what was written go out, and the handles close. */
     uv_run(&m->loop, UV_RUN_NOWAIT);

@@ -427,6 +427,16 @@ static json_t *load_state(struct machine *m, json_t *arguments, struct error *er
     return err ? NULL : json_object();
 }
 
+static json_t *set_dirty_log(struct machine *m, json_t *arguments, struct error *error)
+{
+    json_t *enable = json_object_get(arguments, "enable");
+
+    if (!json_is_boolean(enable))
+        return missing(error, "enable");
+    m->log_dirty = json_is_true(enable);
+    return json_object();
+}
+
 static json_t *query_commands(struct machine *m, json_t *arguments, struct error *error);
 
 static const struct {
@@ -447,6 +457,7 @@ static const struct {
     {"qom-list-types", list_types},
     {"device-list-properties", list_properties},
     {"quit", quit},
+    {"xen-set-global-dirty-log", set_dirty_log},
     {"stop", stop},
     {"cont", cont},
     {"system_reset", system_reset},

@@ -115,6 +115,9 @@ struct device_ops {
     void (*pause)(struct device *dev); /* finish or park all asynchronous work */
     int (*save)(struct device *dev, struct state *state);
     int (*load)(struct device *dev, struct state *state, uint32_t version);
+    /* Optional: a disk that machine_unplug() takes away; it stays, and answers nothing.
+     */
+    void (*unplug)(struct device *dev);
     void (*destroy)(struct device *dev);
 };
 
@@ -316,6 +319,7 @@ struct pci_device {
     uint8_t last_cap;
     bool intx;     /* level the device drives, before INTx Disable */
     bool intx_out; /* level the board sees */
+    bool gone;     /* unplugged: nothing answers any more */
     /*
      * Optional.  config_write is called after the core stored the bytes it allows and
      * moved BARs; config_read may replace `value`.
@@ -606,8 +610,13 @@ struct board {
     const char *boot_order; /* QEMU's letters: c disk, d CD, n network; may be NULL */
     bool boot_menu;
     bool hypervisor_irqs; /* PCI interrupts have I/O APIC pins from 16 on */
+    bool xenfv;           /* Xen's platform: hvmloader and its tables, no fw_cfg */
 };
 const struct board *machine_board(const struct device *dev);
+
+/* The guest's paravirtual drivers take over: IDE disks (not CD-ROMs) or network cards go
+ * for good. */
+void machine_unplug(struct device *asker, bool disks, bool nics);
 
 /* A file for the firmware; the data is copied.  -EEXIST, -ENOSPC. */
 int fwcfg_add_file(struct machine *machine, const char *name, const void *data,

@@ -259,6 +259,19 @@ int device_add_text(struct machine *m, struct error *error, const char *format, 
     return err;
 }
 
+void machine_unplug(struct device *asker, bool disks, bool nics)
+{
+    struct machine *m = asker->machine;
+
+    block_drain_all(m);
+    for (struct device *dev = m->devices; dev; dev = dev->next) {
+        if (nics && dev->pci && !dev->pci->gone && pci_is_network(dev->pci))
+            pci_leave(dev->pci);
+        else if (disks && dev->ops->unplug)
+            dev->ops->unplug(dev);
+    }
+}
+
 void device_remove_all(struct machine *m)
 {
     while (m->devices) {

@@ -122,6 +122,7 @@ struct machine {
     unsigned string_count;
 
     const char *reset_why, *shutdown_why;
+    bool log_dirty; /* a live migration wants to know what devices write */
     struct deferred request;
     uint64_t unclaimed; /* accesses that hit no region */
     uint64_t requests;  /* from the hypervisor */
@@ -173,6 +174,9 @@ void pci_config_write(struct machine *m, unsigned devfn, unsigned offset, unsign
                       uint32_t value);
 int pci_plug(struct pci_device *pci,
              struct error *error); /* choose devfn, enter in table */
+/* A guest unplugged it: it stays in the machine and answers nothing. */
+void pci_leave(struct pci_device *pci);
+bool pci_is_network(const struct pci_device *pci);
 void pci_unplug(struct pci_device *pci);
 void pci_reset(struct pci_device *pci);
 void pci_free(struct pci_device *pci);

@@ -14,6 +14,7 @@
 #include "sandbox.h"
 #include "start.h"
 #include "xen_front.h"
+#include "xen_libxl.h"
 
 static int tell_ready(const struct config *c, struct error *error)
 {
@@ -30,10 +31,24 @@ static int tell_ready(const struct config *c, struct error *error)
                             : 0;
 }
 
+/* The devices as they were saved; the file is read from where it is. */
+static int load_state(struct machine *m, const struct config *c, struct error *error)
+{
+    if (c->incoming < 0)
+        return 0;
+    int err = machine_load(m, c->incoming, error);
+    close(c->incoming);
+    return err;
+}
+
 static int build(struct machine *m, struct xen_front *x, const struct config *c,
-                 struct error *error)
+                 struct libxl **libxl, struct error *error)
 {
     int err = xen_front_open(x, c->domid, error);
+
+    x->incoming = c->incoming >= 0;
+    if (!err && c->for_libxl && !(*libxl = libxl_open(c->domid, error)))
+        err = -EIO;
 
     if (!err)
         err = board_prepare(m, c, error);
@@ -42,6 +57,8 @@ static int build(struct machine *m, struct xen_front *x, const struct config *c,
         err = xen_front_create_server(x, error);
     if (!err)
         err = board_build(m, c, error);
+    if (!err)
+        err = load_state(m, c, error);
     if (!err)
         err = start_services(m, c, error);
     if (!err)
@@ -57,6 +74,7 @@ int main(int argc, char **argv)
 {
     static struct config c;
     struct xen_front x = {.timer_fd = -1};
+    struct libxl *libxl = NULL;
     struct error error = {.text = ""};
 
     if (config_parse(&c, argc, argv, false, &error))
@@ -74,15 +92,19 @@ int main(int argc, char **argv)
         return 1;
     x.machine = m;
     int status = 1;
-    if (build(m, &x, &c, &error)) {
+    if (build(m, &x, &c, &libxl, &error)) {
         fail(&error);
     } else {
         machine_start(m);
-        status = tell_ready(&c, &error) ? fail(&error) : machine_run(m);
+        if (tell_ready(&c, &error) || (libxl && libxl_tell_running(libxl, &error)))
+            status = fail(&error);
+        else
+            status = machine_run(m);
         machine_pause(m);
     }
     stop_services(m);
     machine_destroy(m);
     xen_front_close(&x);
+    libxl_close(libxl);
     return status;
 }

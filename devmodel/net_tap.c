@@ -149,6 +149,7 @@ static void destroy(struct net_backend *n)
 static const struct option_desc options[] = {
     OPTION("ifname", STRING, struct tap, ifname, NULL, "name of the interface"),
     OPTION("fd", U32, struct tap, given_fd, "0xffffffff", "an open tap descriptor"),
+    OPTION("br", IGNORE, struct tap, ifname, NULL, "the toolstack sets it up"),
     OPTION("script", IGNORE, struct tap, ifname, NULL, "the toolstack sets it up"),
     OPTION("downscript", IGNORE, struct tap, ifname, NULL, "the toolstack sets it up"),
     OPTION("vhost", IGNORE, struct tap, ifname, NULL, "frames pass through here"),

@@ -401,7 +401,7 @@ uint32_t pci_config_read(struct machine *m, unsigned devfn, unsigned offset,
     struct pci_device *pci = devfn < ARRAY_LEN(m->pci) ? m->pci[devfn] : NULL;
     uint32_t value = 0;
 
-    if (!pci || offset + size > sizeof(pci->config))
+    if (!pci || pci->gone || offset + size > sizeof(pci->config))
         return UINT32_MAX;
     memcpy(&value, &pci->config[offset], size);
     if (pci->config_read)
@@ -419,7 +419,7 @@ void pci_config_write(struct machine *m, unsigned devfn, unsigned offset, unsign
 {
     struct pci_device *pci = devfn < ARRAY_LEN(m->pci) ? m->pci[devfn] : NULL;
 
-    if (!pci || offset + size > sizeof(pci->config))
+    if (!pci || pci->gone || offset + size > sizeof(pci->config))
         return;
     for (unsigned i = 0; i < size; i++) {
         uint8_t byte = (uint8_t)(value >> (8 * i));
@@ -465,6 +465,19 @@ void pci_unplug(struct pci_device *pci)
 {
     if (pci->dev.machine->pci[pci->devfn] == pci)
         pci->dev.machine->pci[pci->devfn] = NULL;
+}
+
+void pci_leave(struct pci_device *pci)
+{
+    pci_reset(pci); /* no BAR decodes, no DMA, no interrupt */
+    if (pci->dev.ops->reset)
+        pci->dev.ops->reset(&pci->dev);
+    pci->gone = true;
+}
+
+bool pci_is_network(const struct pci_device *pci)
+{
+    return pci->config[CFG_CLASS + 2] == 0x02;
 }
 
 /* What RST# does to the header; the device's reset() does the rest. */

@@ -87,18 +87,17 @@ int start_services(struct machine *m, const struct config *c, struct error *erro
     if (c->vnc && strcmp(c->vnc, "none") != 0) {
         if (!vnc_start)
             return error_set(error, -ENOSYS, "this program has no screen server");
-        if (!m->display)
+        if (!m->display && !c->for_libxl) /* which asks for a screen in any case */
             return error_set(error, -EINVAL, "--vnc without a graphics card");
-        m->vnc = vnc_start(m, c->vnc, error);
-        if (!m->vnc)
+        if (m->display && !(m->vnc = vnc_start(m, c->vnc, error)))
             return -EIO;
     }
     if (c->vnc_password_file && m->vnc)
         err = set_vnc_password(m, c->vnc_password_file, error);
     if (!err && c->control)
         err = control_start(m, c->control, error);
-    if (!err && c->monitor_chardev)
-        err = control_start(m, c->monitor_chardev, error);
+    for (unsigned i = 0; !err && i < c->monitors; i++)
+        err = control_start(m, c->monitor[i], error);
     return err;
 }
 

@@ -559,6 +559,29 @@ static int listen_on(struct vnc_server *v, const struct addrinfo *a)
     return err;
 }
 
+/* ADDRESS[,to=N][,password=on], as QEMU writes it: how many more ports may be tried, and
+ * that nobody comes in before a password was set. */
+static int parse_address_options(const char *text, char *address, size_t room,
+                                 unsigned *more, bool *password, struct error *error)
+{
+    struct options o;
+    uint64_t to = 0;
+    int err = options_parse(&o, text, "address", error);
+
+    if (err)
+        return err;
+    const char *where = options_take(&o, "address"), *tries = options_take(&o, "to");
+    const char *need = options_take(&o, "password");
+    err = options_check_used(&o, "--vnc", error);
+    if (!err && (!where || snprintf(address, room, "%s", where) >= (int)room ||
+                 (tries && (parse_u64(tries, &to) || to > DISPLAYS)) ||
+                 (need && parse_bool(need, password))))
+        err = error_set(error, -EINVAL, "--vnc '%s' makes no sense", text);
+    *more = (unsigned)to;
+    options_free(&o);
+    return err;
+}
+
 /* HOST:N, [V6]:N or :N. */
 static int split_address(const char *address, char *host, size_t room, unsigned *port)
 {
@@ -582,7 +605,8 @@ static int split_address(const char *address, char *host, size_t room, unsigned 
     return 0;
 }
 
-static int listen_tcp(struct vnc_server *v, const char *address, struct error *error)
+static int listen_tcp(struct vnc_server *v, const char *address, unsigned more,
+                      struct error *error)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list;
     char host[256], service[16];
@@ -591,14 +615,19 @@ static int listen_tcp(struct vnc_server *v, const char *address, struct error *e
     if (split_address(address, host, sizeof(host), &port))
         return error_set(error, -EINVAL,
                          "--vnc '%s' is not HOST:PORT, :DISPLAY or unix:PATH", address);
-    snprintf(service, sizeof(service), "%u", port);
-    int bad = getaddrinfo(host, service, &hints, &list);
-    if (bad)
-        return error_set(error, -EINVAL, "--vnc: host '%s': %s", host, gai_strerror(bad));
-    int err = -EADDRNOTAVAIL;
-    for (const struct addrinfo *a = list; a && err; a = a->ai_next)
-        err = listen_on(v, a);
-    freeaddrinfo(list);
+    int err = -EADDRINUSE;
+    for (unsigned last = port + more; err == -EADDRINUSE && port <= last; port++) {
+        snprintf(service, sizeof(service), "%u", port);
+        int bad = getaddrinfo(host, service, &hints, &list);
+        if (bad)
+            return error_set(error, -EINVAL, "--vnc: host '%s': %s", host,
+                             gai_strerror(bad));
+        err = -EADDRNOTAVAIL;
+        for (const struct addrinfo *a = list; a && err; a = a->ai_next)
+            err = listen_on(v, a);
+        freeaddrinfo(list);
+    }
+    port--;
     if (err)
         return error_set(error, err, "--vnc: cannot listen on %s port %u: %s", host, port,
                          strerror(-err));
@@ -690,6 +719,9 @@ struct vnc_server *vnc_start(struct machine *machine, const char *address,
                              struct error *error)
 {
     struct vnc_server *v = must_alloc(sizeof(*v));
+    char where[256] = "";
+    unsigned more = 0;
+    bool password = false;
     int err;
 
     v->machine = machine;
@@ -701,10 +733,15 @@ struct vnc_server *vnc_start(struct machine *machine, const char *address,
     init_lock(v);
     if (!v->display)
         err = error_set(error, -ENODEV, "--vnc: this machine has no screen");
-    else if (strncmp(address, "unix:", 5) == 0)
-        err = listen_unix(v, address + 5, error);
     else
-        err = listen_tcp(v, address, error);
+        err =
+            parse_address_options(address, where, sizeof(where), &more, &password, error);
+    if (!err && strncmp(where, "unix:", 5) == 0)
+        err = listen_unix(v, where + 5, error);
+    else if (!err)
+        err = listen_tcp(v, where, more, error);
+    if (!err && password) /* no client knows this one: the real one comes by control */
+        v->password_set = true;
     if (!err)
         err = make_screen(v, error);
     if (!err) {

@@ -101,7 +101,15 @@ static int front_read(struct machine *m, uint64_t gpa, void *buffer, size_t byte
 
 static int front_write(struct machine *m, uint64_t gpa, const void *buffer, size_t bytes)
 {
-    return mapcache_write(((struct xen_front *)m->front_data)->cache, gpa, buffer, bytes);
+    struct xen_front *x = m->front_data;
+    int err = mapcache_write(x->cache, gpa, buffer, bytes);
+
+    /* The hypervisor does not see our writes in the domain's tables. */
+    if (!err && bytes && m->log_dirty)
+        xendevicemodel_modified_memory(x->dm, x->domid, gpa >> XEN_PAGE_SHIFT,
+                                       (uint32_t)(((gpa + bytes - 1) >> XEN_PAGE_SHIFT) -
+                                                  (gpa >> XEN_PAGE_SHIFT) + 1));
+    return err;
 }
 
 static void complain(const char *what)
@@ -132,9 +140,10 @@ static void front_pci_intx(struct machine *m, unsigned slot, unsigned pin, bool 
     *pulls = level ? before + 1 : before - 1;
     if (before && *pulls)
         return;
-    if (xendevicemodel_set_pci_intx_level(x->dm, x->domid, 0, 0,
-                                          (uint8_t)LAYOUT_INTX_DEVICE(slot), (uint8_t)pin,
-                                          level))
+    /* hvmloader's tables have Xen's own routing, the native board's have SeaBIOS's. */
+    unsigned device = m->board.xenfv ? slot & 31 : LAYOUT_INTX_DEVICE(slot);
+    if (xendevicemodel_set_pci_intx_level(x->dm, x->domid, 0, 0, (uint8_t)device,
+                                          (uint8_t)pin, level))
         complain("set_pci_intx_level");
 }
 
@@ -289,7 +298,20 @@ static void front_shutdown(struct machine *m, const char *why)
     end_domain(m->front_data, SHUTDOWN_poweroff, why);
 }
 
+/* The toolstack has stopped the domain's vCPUs; only the devices are ours to stop. */
+static void front_pause(struct machine *m)
+{
+    machine_pause(m);
+}
+
+static void front_resume(struct machine *m)
+{
+    machine_start(m);
+}
+
 const struct front_ops xen_front_ops = {
+    .pause = front_pause,
+    .resume = front_resume,
     .name = "xen",
     .memory_read = front_read,
     .memory_write = front_write,
@@ -348,6 +370,8 @@ int xen_front_create_server(struct xen_front *x, struct error *error)
 
     if (xendevicemodel_nr_vcpus(x->dm, x->domid, &x->vcpus))
         return error_set(error, -errno, "domain %u: %s", x->domid, strerror(errno));
+    if (b->xenfv) /* -smp has those that run at first */
+        x->machine->board.cpus = x->vcpus;
     if (x->vcpus != b->cpus)
         return error_set(error, -EINVAL, "domain %u has %u vCPUs, not %u", x->domid,
                          x->vcpus, b->cpus);

@@ -51,6 +51,7 @@ struct xen_front {
     uint8_t intx_pulls[32][4];
     uint64_t strange; /* refused */
     bool stopped;     /* shutdown or reset was asked for */
+    bool incoming;    /* a restored domain: it has the windows' pages already */
 };
 
 /* xen_front.c */

@@ -16,6 +16,11 @@
 struct xen_window {
     uint64_t parked; /* gfn where it waits */
     uint64_t now;    /* gfn where it is */
+    /*
+     * Of a restored domain, not found yet: its pages came with the domain's memory,
+     * parked or where the BAR was. `host` is private memory until map() tells where.
+     */
+    bool lost;
 };
 
 static int populate(struct xen_front *x, uint64_t first, size_t pages)
@@ -33,16 +38,31 @@ static int populate(struct xen_front *x, uint64_t first, size_t pages)
     return 0;
 }
 
-static void *map_pages(struct xen_front *x, uint64_t first, size_t pages)
+/* At `where`, over what is there, unless it is NULL. */
+static void *map_pages(struct xen_front *x, void *where, uint64_t first, size_t pages)
 {
     xen_pfn_t *frame = must_alloc(pages * sizeof(*frame));
 
     for (size_t i = 0; i < pages; i++)
         frame[i] = first + i;
-    void *at = xenforeignmemory_map(x->fmem, x->domid, PROT_READ | PROT_WRITE, pages,
-                                    frame, NULL);
+    void *at =
+        xenforeignmemory_map2(x->fmem, x->domid, where, PROT_READ | PROT_WRITE,
+                              where ? MAP_FIXED | MAP_SHARED : 0, pages, frame, NULL);
     free(frame);
     return at;
+}
+
+/* The pages of a restored domain's window: where they were parked, or lost until the BAR
+ * says where they are. */
+static int adopt(struct xen_front *x, struct ram_window *w, struct xen_window *xw)
+{
+    w->host = map_pages(x, NULL, xw->parked, w->size / XEN_PAGE);
+    if (w->host)
+        return 0;
+    w->host =
+        mmap(NULL, w->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    xw->lost = true;
+    return w->host == MAP_FAILED ? -errno : 0;
 }
 
 int xen_window_init(struct machine *m, struct ram_window *w)
@@ -53,20 +73,22 @@ int xen_window_init(struct machine *m, struct ram_window *w)
 
     if (!x->xc)
         return -EPERM; /* the machine is complete: no more memory can be had */
+    struct xen_window *xw = must_alloc(sizeof(*xw));
+    xw->parked = xw->now = first;
+    w->front = xw;
+    x->parking += pages;
+    if (x->incoming)
+        return adopt(x, w, xw);
     int err = populate(x, first, pages);
     if (err) {
         dev_log(w->dev, LOG_ERROR, "%s: no %llu KiB of memory in the domain: %s", w->name,
                 (unsigned long long)w->size >> 10, strerror(-err));
         return err;
     }
-    w->host = map_pages(x, first, pages);
+    w->host = map_pages(x, NULL, first, pages);
     if (!w->host)
         return -errno;
     memset(w->host, 0, w->size);
-    struct xen_window *xw = must_alloc(sizeof(*xw));
-    xw->parked = xw->now = first;
-    w->front = xw;
-    x->parking += pages;
     return 0;
 }
 
@@ -84,6 +106,13 @@ static int move_to(struct xen_front *x, struct ram_window *w, uint64_t gfn)
     struct xen_window *xw = w->front;
     uint64_t pages = w->size / XEN_PAGE;
 
+    if (xw->lost) {
+        if (!map_pages(x, w->host, gfn, pages))
+            return -errno;
+        xw->lost = false;
+        xw->now = gfn;
+        return 0;
+    }
     if (xw->now == gfn)
         return 0;
     /* The call takes at most 2^32 - 1 pages and may stop early only with an error. */

@@ -137,6 +137,7 @@ struct ide_channel {
 
 /* piix_ide.c */
 int ide_attach(struct device *controller, struct ide_drive *d);
+void ide_hide(struct ide_drive *d); /* an empty place in the channel, for the guest */
 void ide_detach(struct ide_drive *d);
 void ide_interrupt(struct ide_drive *d); /* raise INTRQ */
 /* The drive's command waits for the bus master; ide_dma_go() is called when it runs. */

@@ -252,6 +252,16 @@ static void drive_reset(struct device *dev)
     ide_drive_reset((struct ide_drive *)dev);
 }
 
+/* The channel does not see it any more; what is under way is given up. */
+static void disk_unplug(struct device *dev)
+{
+    struct ide_drive *d = (struct ide_drive *)dev;
+
+    ide_cancel(d);
+    d->status = 0;
+    ide_hide(d);
+}
+
 static void drive_destroy(struct device *dev)
 {
     struct ide_drive *d = (struct ide_drive *)dev;
@@ -345,6 +355,7 @@ static const struct device_ops disk_ops = {
     .reset = drive_reset,
     .save = drive_state,
     .load = drive_load,
+    .unplug = disk_unplug,
     .destroy = drive_destroy,
 };
 REGISTER_DEVICE(disk_ops);

@@ -501,10 +501,18 @@ int ide_attach(struct device *controller, struct ide_drive *d)
     return 0;
 }
 
+void ide_hide(struct ide_drive *d)
+{
+    struct ide_drive **place = &d->channel->drive[d->dev.unit % 2];
+
+    if (*place == d)
+        *place = NULL;
+}
+
 void ide_detach(struct ide_drive *d)
 {
     if (d->channel)
-        d->channel->drive[d->dev.unit % 2] = NULL;
+        ide_hide(d);
     d->channel = NULL;
 }
 

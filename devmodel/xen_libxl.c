@@ -1,0 +1,95 @@
+/*
+ * As libxl's device model: announced in xenstore, where libxl waits for it.  QEMU would
+ * also serve paravirtual disks from here (`qdisk`) and the paravirtual keyboard; this
+ * program has neither: the first is refused, the second is closed, so that the guest does
+ * not wait for it.
+ *
+ * Source: docs/misc/xenstore-paths of Xen, and what libxl 4.17 writes.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "xen_libxl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xenstore.h>
+
+#define STATE_CLOSED "6" /* XenbusStateClosed of xen/io/xenbus.h */
+
+struct libxl {
+    struct xs_handle *store;
+    int domid;
+};
+
+static int store_write(struct libxl *l, const char *path, const char *value,
+                       struct error *error)
+{
+    if (xs_write(l->store, XBT_NULL, path, value, (unsigned)strlen(value)))
+        return 0;
+    return error_set(error, -errno, "cannot write %s in xenstore: %s", path,
+                     strerror(errno));
+}
+
+static int refuse_qdisk(struct libxl *l, struct error *error)
+{
+    char path[80];
+    unsigned count = 0;
+    int err = 0;
+
+    snprintf(path, sizeof(path), "/local/domain/0/backend/qdisk/%d", l->domid);
+    char **list = xs_directory(l->store, XBT_NULL, path, &count);
+    if (list && count)
+        err = error_set(error, -ENOTSUP,
+                        "a disk of the guest (virtual device %s) has backendtype=qdisk, "
+                        "which this device model does not serve: use backendtype=phy",
+                        list[0]);
+    free(list);
+    return err;
+}
+
+static int close_keyboards(struct libxl *l, struct error *error)
+{
+    char path[80], state[160];
+    unsigned count = 0;
+    int err = 0;
+
+    snprintf(path, sizeof(path), "/local/domain/0/backend/vkbd/%d", l->domid);
+    char **list = xs_directory(l->store, XBT_NULL, path, &count);
+    for (unsigned i = 0; list && i < count && !err; i++) {
+        snprintf(state, sizeof(state), "%s/%.40s/state", path, list[i]);
+        err = store_write(l, state, STATE_CLOSED, error);
+    }
+    free(list);
+    return err;
+}
+
+struct libxl *libxl_open(int domid, struct error *error)
+{
+    struct libxl *l = must_alloc(sizeof(*l));
+
+    l->domid = domid;
+    l->store = xs_open(0);
+    if (!l->store)
+        error_set(error, -errno, "cannot reach xenstore: %s", strerror(errno));
+    else if (!refuse_qdisk(l, error) && !close_keyboards(l, error))
+        return l;
+    libxl_close(l);
+    return NULL;
+}
+
+int libxl_tell_running(struct libxl *l, struct error *error)
+{
+    char path[80];
+
+    snprintf(path, sizeof(path), "/local/domain/0/device-model/%d/state", l->domid);
+    return store_write(l, path, "running", error);
+}
+
+void libxl_close(struct libxl *l)
+{
+    if (l && l->store)
+        xs_close(l->store);
+    free(l);
+}
