@@ -32,6 +32,19 @@ static int store_write(struct libxl *l, const char *path, const char *value,
                      strerror(errno));
 }
 
+/* libxl gives CD-ROMs no other back end; guests take them by the emulated drive. */
+static bool is_cdrom(struct libxl *l, const char *path, const char *device)
+{
+    char node[160];
+    unsigned bytes = 0;
+
+    snprintf(node, sizeof(node), "%s/%.40s/device-type", path, device);
+    char *type = xs_read(l->store, XBT_NULL, node, &bytes);
+    bool cdrom = type && strcmp(type, "cdrom") == 0;
+    free(type);
+    return cdrom;
+}
+
 static int refuse_qdisk(struct libxl *l, struct error *error)
 {
     char path[80];
@@ -40,11 +53,14 @@ static int refuse_qdisk(struct libxl *l, struct error *error)
 
     snprintf(path, sizeof(path), "/local/domain/0/backend/qdisk/%d", l->domid);
     char **list = xs_directory(l->store, XBT_NULL, path, &count);
-    if (list && count)
-        err = error_set(error, -ENOTSUP,
-                        "a disk of the guest (virtual device %s) has backendtype=qdisk, "
-                        "which this device model does not serve: use backendtype=phy",
-                        list[0]);
+    for (unsigned i = 0; list && i < count && !err; i++) {
+        if (!is_cdrom(l, path, list[i]))
+            err = error_set(
+                error, -ENOTSUP,
+                "a disk of the guest (virtual device %s) has backendtype=qdisk, "
+                "which this device model does not serve: use backendtype=phy",
+                list[i]);
+    }
     free(list);
     return err;
 }
