@@ -65,6 +65,10 @@ static int build(struct machine *m, struct xen_front *x, const struct config *c,
         err = xen_front_start(x, error);
     if (!err && !c->sandbox_off)
         err = xen_front_restrict(x, error);
+    /* The last file that needs our own user. A guest that is let go now waits for its
+     * first answer a moment longer. */
+    if (!err)
+        err = tell_ready(c, error);
     if (!err)
         err = sandbox_enter(c, error);
     return err;
@@ -96,7 +100,7 @@ int main(int argc, char **argv)
         fail(&error);
     } else {
         machine_start(m);
-        if (tell_ready(&c, &error) || (libxl && libxl_tell_running(libxl, &error)))
+        if (libxl && libxl_tell_running(libxl, &error))
             status = fail(&error);
         else
             status = machine_run(m);

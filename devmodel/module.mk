@@ -1,9 +1,9 @@
 # The device model: build/devmodel/corbel-dm and the same devices behind qtest.
 # SPDX-License-Identifier: GPL-2.0-or-later
-DEPS += libuv1-dev libjansson-dev libnbd-dev libxen-dev libvncserver-dev libslirp-dev libglib2.0-dev \
+DEPS += libuv1-dev libjansson-dev libnbd-dev libxen-dev libvncserver-dev libslirp-dev libglib2.0-dev libseccomp-dev \
         acpica-tools seabios ipxe-qemu
 
-DM_PKGS := libuv jansson libnbd libvncserver slirp
+DM_PKGS := libuv jansson libnbd libvncserver slirp libseccomp
 DM_XEN_PKGS := xendevicemodel xenforeignmemory xenevtchn xencontrol xentoollog xenstore
 DM_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(DM_PKGS)) -I$(B)/firmware
 DM_LIBS = $(shell $(PKG_CONFIG) --libs $(DM_PKGS)) -lutil -lpthread

@@ -175,6 +175,7 @@ static const char *const exit_names[VMEXIT_REASONS] = {
     [VMEXIT_SMI_INIT] = "SMI or INIT",
     [VMEXIT_INTR_WINDOW] = "window",
     [VMEXIT_NMI_WINDOW] = "NMI window",
+    [VMEXIT_IRET] = "IRET",
     [VMEXIT_CPUID] = "CPUID",
     [VMEXIT_HLT] = "HLT",
     [VMEXIT_INVLPG] = "INVLPG",
