@@ -227,22 +227,19 @@ static void unclaimed(bool write, uint64_t *data)
         *data = ~0ull;
 }
 
-int ioreq_port(struct vcpu *v, uint16_t port, unsigned int bytes, bool write,
-               uint64_t *data)
+/* One access of up to 8 bytes. */
+static int single(struct vcpu *v, unsigned int kind, uint64_t addr, unsigned int bytes,
+                  bool write, uint64_t *data)
 {
-    struct ioreq_server *s;
-    int rc;
+    struct ioreq_server *s = select_server(v->domain, kind, addr, addr + bytes - 1);
 
-    if ((port & ~7u) == 0xcf8 && config_port(v, port, bytes, write, data, &rc))
-        return rc;
-    s = select_server(v->domain, XEN_DMOP_IO_RANGE_PORT, port, port + bytes - 1);
     if (!s) {
         unclaimed(write, data);
         return 0;
     }
     ioreq_t req = {
-        .type = IOREQ_TYPE_PIO,
-        .addr = port,
+        .type = kind == XEN_DMOP_IO_RANGE_PORT ? IOREQ_TYPE_PIO : IOREQ_TYPE_COPY,
+        .addr = addr,
         .data = *data,
         .count = 1,
         .size = bytes,
@@ -251,25 +248,20 @@ int ioreq_port(struct vcpu *v, uint16_t port, unsigned int bytes, bool write,
     return send(v, s, &req, data);
 }
 
+int ioreq_port(struct vcpu *v, uint16_t port, unsigned int bytes, bool write,
+               uint64_t *data)
+{
+    int rc;
+
+    if ((port & ~7u) == 0xcf8 && config_port(v, port, bytes, write, data, &rc))
+        return rc;
+    return single(v, XEN_DMOP_IO_RANGE_PORT, port, bytes, write, data);
+}
+
 int ioreq_mmio(struct vcpu *v, uint64_t gpa, unsigned int bytes, bool write,
                uint64_t *data)
 {
-    struct ioreq_server *s =
-        select_server(v->domain, XEN_DMOP_IO_RANGE_MEMORY, gpa, gpa + bytes - 1);
-
-    if (!s) {
-        unclaimed(write, data);
-        return 0;
-    }
-    ioreq_t req = {
-        .type = IOREQ_TYPE_COPY,
-        .addr = gpa,
-        .data = *data,
-        .count = 1,
-        .size = bytes,
-        .dir = write ? IOREQ_WRITE : IOREQ_READ,
-    };
-    return send(v, s, &req, data);
+    return single(v, XEN_DMOP_IO_RANGE_MEMORY, gpa, bytes, write, data);
 }
 
 static void fill_ones(struct domain *d, uint64_t gpa, unsigned int bytes, bool down,
@@ -282,24 +274,25 @@ static void fill_ones(struct domain *d, uint64_t gpa, unsigned int bytes, bool d
                          &ones, bytes);
 }
 
-int ioreq_port_rep(struct vcpu *v, uint16_t port, unsigned int bytes, bool write,
-                   uint64_t gpa, bool down, uint32_t *count)
+/* `count` elements between guest RAM at `ram` and a device at `addr`, which is a port or
+ * a guest-physical address as `kind` says. */
+static int rep(struct vcpu *v, unsigned int kind, uint64_t addr, unsigned int bytes,
+               bool write, uint64_t ram, bool down, uint32_t count)
 {
-    struct ioreq_server *s =
-        select_server(v->domain, XEN_DMOP_IO_RANGE_PORT, port, port + bytes - 1);
+    struct ioreq_server *s = select_server(v->domain, kind, addr, addr + bytes - 1);
     uint64_t ignored;
 
     if (!s) {
         if (!write)
-            fill_ones(v->domain, gpa, bytes, down, *count);
+            fill_ones(v->domain, ram, bytes, down, count);
         return 0;
     }
     ioreq_t req = {
-        .type = IOREQ_TYPE_PIO,
-        .addr = port,
-        .data = gpa,
+        .type = kind == XEN_DMOP_IO_RANGE_PORT ? IOREQ_TYPE_PIO : IOREQ_TYPE_COPY,
+        .addr = addr,
+        .data = ram,
         .data_is_ptr = 1,
-        .count = *count,
+        .count = count,
         .size = bytes,
         .df = down,
         .dir = write ? IOREQ_WRITE : IOREQ_READ,
@@ -307,29 +300,16 @@ int ioreq_port_rep(struct vcpu *v, uint16_t port, unsigned int bytes, bool write
     return send(v, s, &req, &ignored);
 }
 
+int ioreq_port_rep(struct vcpu *v, uint16_t port, unsigned int bytes, bool write,
+                   uint64_t gpa, bool down, uint32_t *count)
+{
+    return rep(v, XEN_DMOP_IO_RANGE_PORT, port, bytes, write, gpa, down, *count);
+}
+
 int ioreq_mmio_rep(struct vcpu *v, uint64_t gpa, unsigned int bytes, bool write,
                    uint64_t ram_gpa, bool down, uint32_t *count)
 {
-    struct ioreq_server *s =
-        select_server(v->domain, XEN_DMOP_IO_RANGE_MEMORY, gpa, gpa + bytes - 1);
-    uint64_t ignored;
-
-    if (!s) {
-        if (!write)
-            fill_ones(v->domain, ram_gpa, bytes, down, *count);
-        return 0;
-    }
-    ioreq_t req = {
-        .type = IOREQ_TYPE_COPY,
-        .addr = gpa,
-        .data = ram_gpa,
-        .data_is_ptr = 1,
-        .count = *count,
-        .size = bytes,
-        .df = down,
-        .dir = write ? IOREQ_WRITE : IOREQ_READ,
-    };
-    return send(v, s, &req, &ignored);
+    return rep(v, XEN_DMOP_IO_RANGE_MEMORY, gpa, bytes, write, ram_gpa, down, *count);
 }
 
 /* One or two slots of the buffered page (public/hvm/ioreq.h); dropped if it is full or
