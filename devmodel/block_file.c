@@ -287,7 +287,8 @@ int block_file_open(struct block_backend *b, const char *file, struct error *err
         fd = copy;
     }
     /* Two guests on one disk destroy it; read-only users share. */
-    if (!b->snapshot && flock(fd, (b->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
+    if (!b->snapshot && flock(fd, (b->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) &&
+        !b->machine->migrating) { /* its other half holds it, and has stopped */
         err = error_set(error, -EBUSY, "image '%s' is in use by another machine", file);
         goto fail;
     }

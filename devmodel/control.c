@@ -6,25 +6,34 @@
 #include "control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #define REQUEST_MOST (1u << 20)
+#define READ_AT_ONCE 4096
 
 struct client {
     uv_pipe_t pipe; /* must be first */
     struct machine *machine;
     char *text;
     size_t bytes, room;
+    bool dropped;
     bool ready; /* qmp_capabilities was said: events may be sent */
+    /* Reading is ours, because libuv drops files that come along. */
+    uv_poll_t poll;
+    int poll_fd; /* a duplicate of the socket; -1: not reading */
+    int file;    /* the last that came along; -1: none */
     struct client *next;
 };
 
 #define LISTENERS 3
+#define PASSED    8 /* files that clients have handed over and not taken back */
 
 struct listener {
     uv_pipe_t pipe;
@@ -35,6 +44,10 @@ struct control {
     struct listener listener[LISTENERS];
     unsigned listeners;
     struct client *clients;
+    struct {
+        bool used;
+        int fd;
+    } passed[PASSED]; /* add-fd; the index is the fdset-id */
 };
 
 struct sent {
@@ -75,6 +88,51 @@ static json_t *error_object(const char *class, const char *text)
     return json_pack("{s:{s:s, s:s}}", "error", "class", class, "desc", text);
 }
 
+/* Keep the file that came with this command; its name is then /dev/fdset/N. */
+static json_t *add_fd(struct client *c)
+{
+    struct control *control = c->machine->control;
+
+    for (int n = 0; n < PASSED && c->file >= 0; n++) {
+        if (control->passed[n].used)
+            continue;
+        control->passed[n].used = true;
+        control->passed[n].fd = c->file;
+        c->file = -1;
+        return json_pack("{s:{s:i, s:i}}", "return", "fdset-id", n, "fd",
+                         control->passed[n].fd);
+    }
+    return error_object("GenericError", c->file < 0 ? "no file came with add-fd"
+                                                    : "too many files were added");
+}
+
+static json_t *remove_fd(struct client *c, json_t *arguments)
+{
+    struct control *control = c->machine->control;
+    json_t *id = json_object_get(arguments, "fdset-id");
+    json_int_t n = json_is_integer(id) ? json_integer_value(id) : -1;
+
+    if (n < 0 || n >= PASSED || !control->passed[n].used)
+        return error_object("GenericError", "there is no file with this fdset-id");
+    control->passed[n].used = false;
+    close(control->passed[n].fd);
+    return json_pack("{s:{}}", "return");
+}
+
+int control_open(struct machine *m, const char *file, int flags)
+{
+    unsigned n;
+    int end = 0;
+
+    if (sscanf(file, "/dev/fdset/%u%n", &n, &end) != 1 || file[end])
+        return open(file, flags | O_CLOEXEC, 0600);
+    if (!m->control || n >= PASSED || !m->control->passed[n].used) {
+        errno = EBADF;
+        return -1;
+    }
+    return fcntl(m->control->passed[n].fd, F_DUPFD_CLOEXEC, 0);
+}
+
 static json_t *run(struct client *c, json_t *request)
 {
     const char *command = json_string_value(json_object_get(request, "execute"));
@@ -89,6 +147,10 @@ static json_t *run(struct client *c, json_t *request)
         c->ready = true;
         return json_pack("{s:{}}", "return");
     }
+    if (strcmp(command, "add-fd") == 0)
+        return add_fd(c);
+    if (strcmp(command, "remove-fd") == 0)
+        return remove_fd(c, arguments);
     json_t *result = control_execute(c->machine, command, arguments, &error);
     if (result)
         return json_pack("{s:o}", "return", result);
@@ -132,12 +194,22 @@ static void parse(struct client *c)
     c->bytes -= at;
 }
 
-static void closed(uv_handle_t *handle)
+static void pipe_closed(uv_handle_t *handle)
 {
     struct client *c = (struct client *)handle;
 
+    if (c->file >= 0)
+        close(c->file);
     free(c->text);
     free(c);
+}
+
+static void poll_closed(uv_handle_t *handle)
+{
+    struct client *c = handle->data;
+
+    close(c->poll_fd);
+    uv_close((uv_handle_t *)&c->pipe, pipe_closed);
 }
 
 static void drop(struct client *c)
@@ -150,32 +222,74 @@ static void drop(struct client *c)
             break;
         }
     }
-    if (!uv_is_closing((uv_handle_t *)&c->pipe))
-        uv_close((uv_handle_t *)&c->pipe, closed);
+    if (c->dropped)
+        return;
+    c->dropped = true;
+    if (c->poll_fd >= 0)
+        uv_close((uv_handle_t *)&c->poll, poll_closed);
+    else
+        uv_close((uv_handle_t *)&c->pipe, pipe_closed);
 }
 
-static void buffer_for(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+/* One file may come along with the text; a second one replaces the first. */
+static void take_file(struct client *c, struct msghdr *message)
 {
-    struct client *c = (struct client *)handle;
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(message); h; h = CMSG_NXTHDR(message, h)) {
+        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t files = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < files; i++) {
+            if (c->file >= 0)
+                close(c->file);
+            memcpy(&c->file, CMSG_DATA(h) + i * sizeof(int), sizeof(int));
+        }
+    }
+}
 
-    if (c->room < c->bytes + 4096 + 1) {
-        c->room = (c->bytes + 4096) * 2;
+static void received(uv_poll_t *poll, int status, int events)
+{
+    struct client *c = poll->data;
+    union {
+        char bytes[CMSG_SPACE(4 * sizeof(int))];
+        struct cmsghdr align;
+    } files;
+
+    if (c->room < c->bytes + READ_AT_ONCE + 1) {
+        c->room = (c->bytes + READ_AT_ONCE) * 2;
         c->text = must_realloc(c->text, c->room);
     }
-    *buffer = uv_buf_init(c->text + c->bytes, (unsigned)(c->room - c->bytes - 1));
-}
-
-static void received(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
-{
-    struct client *c = (struct client *)stream;
-
-    if (n < 0) {
+    struct iovec part = {c->text + c->bytes, c->room - c->bytes - 1};
+    struct msghdr message = {
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = files.bytes,
+        .msg_controllen = sizeof(files.bytes),
+    };
+    ssize_t n = status < 0 ? 0 : recvmsg(c->poll_fd, &message, MSG_CMSG_CLOEXEC);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
         drop(c);
         return;
     }
+    take_file(c, &message);
     c->bytes += (size_t)n;
     c->text[c->bytes] = 0;
     parse(c);
+}
+
+static void start_reading(struct client *c)
+{
+    uv_os_fd_t fd;
+
+    if (uv_fileno((uv_handle_t *)&c->pipe, &fd) ||
+        (c->poll_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0) {
+        drop(c);
+        return;
+    }
+    uv_poll_init(&c->machine->loop, &c->poll, c->poll_fd);
+    c->poll.data = c;
+    uv_poll_start(&c->poll, UV_READABLE, received);
 }
 
 static struct client *new_client(struct machine *m)
@@ -183,6 +297,7 @@ static struct client *new_client(struct machine *m)
     struct client *c = must_alloc(sizeof(*c));
 
     c->machine = m;
+    c->poll_fd = c->file = -1;
     uv_pipe_init(&m->loop, &c->pipe, 0);
     c->next = m->control->clients;
     m->control->clients = c;
@@ -194,7 +309,7 @@ static void greet(struct client *c)
     send_json(c, json_pack("{s:{s:{s:{s:i, s:i, s:i}, s:s}, s:[]}}", "QMP", "version",
                            "qemu", "major", 7, "minor", 2, "micro", 0, "package",
                            "corbel-dm", "capabilities"));
-    uv_read_start((uv_stream_t *)&c->pipe, buffer_for, received);
+    start_reading(c);
 }
 
 static void incoming(uv_stream_t *listener, int status)
@@ -292,6 +407,10 @@ void control_stop(struct machine *m)
         return;
     while (control->clients)
         drop(control->clients);
+    for (unsigned i = 0; i < PASSED; i++) {
+        if (control->passed[i].used)
+            close(control->passed[i].fd);
+    }
     for (unsigned i = 0; i < control->listeners; i++) {
         uv_close((uv_handle_t *)&control->listener[i].pipe, NULL);
         unlink(control->listener[i].path);

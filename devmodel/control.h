@@ -16,6 +16,8 @@
  */
 int control_start(struct machine *m, const char *address, struct error *error);
 void control_stop(struct machine *m);
+/* Open a file by name; /dev/fdset/N is one that a client handed over. -1 with errno. */
+int control_open(struct machine *m, const char *file, int flags);
 /* Tell all clients; takes the data, which may be NULL. */
 void control_event(struct machine *m, const char *name, json_t *data);
 

@@ -392,7 +392,7 @@ static json_t *save_state(struct machine *m, json_t *arguments, struct error *er
 
     if (!file)
         return missing(error, "filename");
-    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = control_open(m, file, O_WRONLY | O_CREAT | O_TRUNC);
     if (fd < 0) {
         error_set(error, -errno, "cannot write '%s': %s", file, strerror(errno));
         return NULL;

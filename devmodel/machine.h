@@ -122,6 +122,7 @@ struct machine {
     unsigned string_count;
 
     const char *reset_why, *shutdown_why;
+    bool migrating; /* state of a running guest is on its way to here */
     bool log_dirty; /* a live migration wants to know what devices write */
     struct deferred request;
     uint64_t unclaimed; /* accesses that hit no region */

@@ -46,7 +46,7 @@ static int build(struct machine *m, struct xen_front *x, const struct config *c,
 {
     int err = xen_front_open(x, c->domid, error);
 
-    x->incoming = c->incoming >= 0;
+    x->incoming = m->migrating = c->incoming >= 0;
     if (!err && c->for_libxl && !(*libxl = libxl_open(c->domid, error)))
         err = -EIO;
 
