@@ -27,6 +27,8 @@ INSTALLER = os.path.join(BUILD, "run/debian-installer.iso")
 LOGS = os.path.join(BUILD, "tests")
 # A busy host is several times slower than a quiet one.
 PATIENCE = float(os.environ.get("PATIENCE", "1"))
+# mke2fs and its like are not on everybody's path.
+os.environ["PATH"] += ":/usr/sbin:/sbin"
 CONTROL = re.compile(rb"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9])")
 
 
@@ -215,6 +217,15 @@ class OwnMachine(Console):
                 pass
         match = re.search(rb"status (\d+)", told)
         return int(match.group(1)) if match else None
+
+
+def firmware(directory, name, action, seed=1):
+    """Assemble firmware/image.S for an ACTION; its path."""
+    unit = os.path.join(directory, name)
+    subprocess.run(["as", "--32", "--defsym", f"ACTION={action}", "--defsym", f"SEED={seed}",
+                    "-o", unit + ".o", os.path.join(HERE, "firmware/image.S")], check=True)
+    subprocess.run(["objcopy", "-O", "binary", "-j", ".text", unit + ".o", unit], check=True)
+    return unit
 
 
 def ext4(path, mib):
