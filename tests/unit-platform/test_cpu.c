@@ -503,33 +503,33 @@ static void test_mtrr(void **state)
     assert_int_equal(hvm_wrmsr(v, 0x277, 0x0106040600070406ull), 0);
     assert_int_equal(hvm_wrmsr(v, 0x2ff, 0x402), -EINVAL);
     assert_int_equal(hvm_wrmsr(v, 0x2ff, 0x1000), -EINVAL);
-    assert_int_equal(vmtrr_memtype(v, 0), MEMTYPE_UC); /* off */
+    assert_int_equal(mtrr_memtype(v->hvm->mtrr, 0), MEMTYPE_UC); /* off */
     assert_int_equal(hvm_wrmsr(v, 0x2ff, 0xc06), 0);
     assert_int_equal(hvm_wrmsr(v, 0x250, 0x0606060606060606ull), 0);
     assert_int_equal(hvm_wrmsr(v, 0x250, 0x0606060606060607ull), -EINVAL);
     assert_int_equal(hvm_wrmsr(v, 0x258, 0x0606060606060606ull), 0);
     assert_int_equal(hvm_wrmsr(v, 0x259, 0x0101010101010101ull), 0);
     assert_int_equal(hvm_wrmsr(v, 0x268, 0x0505050505050504ull), 0);
-    assert_int_equal(vmtrr_memtype(v, 0x7ffff), MEMTYPE_WB);
-    assert_int_equal(vmtrr_memtype(v, 0x9f000), MEMTYPE_WB);
-    assert_int_equal(vmtrr_memtype(v, 0xa0000), MEMTYPE_WC);
-    assert_int_equal(vmtrr_memtype(v, 0xc0000), MEMTYPE_WT);
-    assert_int_equal(vmtrr_memtype(v, 0xc1000), MEMTYPE_WP);
-    assert_int_equal(vmtrr_memtype(v, 0xf0000), MEMTYPE_UC);
+    assert_int_equal(mtrr_memtype(v->hvm->mtrr, 0x7ffff), MEMTYPE_WB);
+    assert_int_equal(mtrr_memtype(v->hvm->mtrr, 0x9f000), MEMTYPE_WB);
+    assert_int_equal(mtrr_memtype(v->hvm->mtrr, 0xa0000), MEMTYPE_WC);
+    assert_int_equal(mtrr_memtype(v->hvm->mtrr, 0xc0000), MEMTYPE_WT);
+    assert_int_equal(mtrr_memtype(v->hvm->mtrr, 0xc1000), MEMTYPE_WP);
+    assert_int_equal(mtrr_memtype(v->hvm->mtrr, 0xf0000), MEMTYPE_UC);
     /* 3 - 4 GiB uncached, 256 MiB of it write-combining */
     assert_int_equal(hvm_wrmsr(v, 0x200, 0xc0000000), 0);
     assert_int_equal(hvm_wrmsr(v, 0x201, 0x00000000c0000800ull | 0xff00000000ull), 0);
-    assert_int_equal(vmtrr_memtype(v, 0xbffff000), MEMTYPE_WB);
-    assert_int_equal(vmtrr_memtype(v, 0xc0000000), MEMTYPE_UC);
-    assert_int_equal(vmtrr_memtype(v, 0x100000000ull), MEMTYPE_WB);
+    assert_int_equal(mtrr_memtype(v->hvm->mtrr, 0xbffff000), MEMTYPE_WB);
+    assert_int_equal(mtrr_memtype(v->hvm->mtrr, 0xc0000000), MEMTYPE_UC);
+    assert_int_equal(mtrr_memtype(v->hvm->mtrr, 0x100000000ull), MEMTYPE_WB);
     assert_int_equal(hvm_wrmsr(v, 0x202, 0xd0000001), 0);
     assert_int_equal(hvm_wrmsr(v, 0x203, 0x00000000f0000800ull | 0xff00000000ull), 0);
-    assert_int_equal(vmtrr_memtype(v, 0xd0000000), MEMTYPE_UC); /* UC wins */
+    assert_int_equal(mtrr_memtype(v->hvm->mtrr, 0xd0000000), MEMTYPE_UC); /* UC wins */
     assert_int_equal(hvm_wrmsr(v, 0x202, 0xd0000102), -EINVAL);
     assert_int_equal(hvm_wrmsr(v, 0x203, 1ull << 60), -EINVAL);
     assert_int_equal(hvm_wrmsr(v, 0x210, 0), -EINVAL);
     assert_int_equal(hvm_wrmsr(v, 0x2ff, 0), 0);
-    assert_int_equal(vmtrr_memtype(v, 0), MEMTYPE_UC);
+    assert_int_equal(mtrr_memtype(v->hvm->mtrr, 0), MEMTYPE_UC);
 }
 
 static void test_viridian(void **state)

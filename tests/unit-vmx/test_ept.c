@@ -16,6 +16,14 @@ void printk(const char *format, ...)
 {
 }
 
+/* The machine: write-combining at an address that is given, else uncached. */
+static uint64_t combining;
+
+uint8_t vmx_memtype(uint64_t maddr, uint64_t bytes)
+{
+    return combining >= maddr && combining < maddr + bytes;
+}
+
 #define READ   1ull
 #define WRITE  2ull
 #define EXEC   4ull
@@ -56,6 +64,10 @@ static void test_address_and_type(void **state)
     assert_int_equal(ram & 0xffffffffff000ull, PAGE);
     assert_int_equal(ram & 0x38, TYPE_6);
     assert_int_equal(mmio & 0x38, 0);
+    combining = PAGE + 0x1ff000;
+    assert_int_equal(leaf(P2M_MMIO_DIRECT, ORDER_4K, 6) & 0x38, 0);
+    assert_int_equal(leaf(P2M_MMIO_DIRECT, ORDER_2M, 6) & 0x38, 1 << 3);
+    assert_int_equal(leaf(P2M_RAM_RW, ORDER_2M, 6) & 0x38, TYPE_6);
     /* The guest's PAT has its say: "ignore PAT" is clear. */
     assert_int_equal((ram | mmio) & 0x40, 0);
     /* Bits 52 to 63 are the p2m's, or must be clear. */

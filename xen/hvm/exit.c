@@ -185,9 +185,7 @@ static void exit_hypercall(struct vcpu *v, const struct vmexit *e)
     unsigned int len = e->insn_len;
 
     if (!len)
-        len = hvm_insn_len(
-            v, hvm_ops->hypercall_insn[2] == 0xd9 ? EMUL_INSN_VMMCALL : EMUL_INSN_VMCALL,
-            NULL);
+        len = hvm_insn_len(v, hvm_ops->hypercall_known, NULL);
     if (!len)
         return;
     /* First, so that a call that stops the vCPU leaves it behind the instruction. */

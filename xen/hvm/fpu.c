@@ -54,8 +54,8 @@ void hvm_fpu_load_xcr0(struct vcpu *v)
         xsetbv(0, v->hvm->xcr0);
 }
 
-/* Not every SVM intercepts XSETBV (QEMU's does from 10.0 on): what the guest has set is
- * in the register. */
+/* Not every processor (emulated ones) lets XSETBV be intercepted: what the guest has set
+ * is in the register. */
 void hvm_fpu_sync_xcr0(struct vcpu *v)
 {
     if (host_xcr0)

@@ -240,7 +240,8 @@ struct hvm_domain {
 struct hvm_ops {
     const char *name; /* "SVM", "VMX" */
     uint8_t hypercall_insn[3];
-    bool (*probe)(void); /* is this such a processor? */
+    enum emul_known_insn hypercall_known; /* its name for the length decoder */
+    bool (*probe)(void);                  /* is this such a processor? */
     int (*cpu_up)(void); /* this CPU; -ENODEV with a message when a feature is missing */
     void (*cpu_down)(void);
     /* XEN_X86_FEATURE_* that needs a control: is it there? NULL: nothing does. */

@@ -1,8 +1,9 @@
 /* MTRRs and PAT: what the guest writes, and the memory type that follows from it.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Intel SDM vol 3, 12.11 and 12.12; AMD APM vol 2, 7.7 and 7.8. They have no effect on
- * nested paging on AMD; with EPT the memory type of an entry comes from vmtrr_memtype().
+ * Intel SDM vol 3, 12.11 and 12.12; AMD APM vol 2, 7.7 and 7.8. A guest's MTRRs are kept
+ * and read back but have no effect: nested tables give its RAM the type write-back and
+ * the machine's MMIO the machine's type, and the guest's PAT refines both.
  */
 #include "hvm/mtrr.h"
 #include "hvm/cpuid.h"
@@ -142,9 +143,8 @@ static uint8_t combine(uint8_t a, uint8_t b)
     return MEMTYPE_UC;
 }
 
-uint8_t vmtrr_memtype(struct vcpu *v, uint64_t gpa)
+uint8_t mtrr_memtype(const struct vmtrr *m, uint64_t gpa)
 {
-    const struct vmtrr *m = v->hvm->mtrr;
     bool found = false;
     uint8_t type = 0;
 
@@ -152,7 +152,7 @@ uint8_t vmtrr_memtype(struct vcpu *v, uint64_t gpa)
         return MEMTYPE_UC;
     if (gpa < 0x100000 && (m->def_type & DEF_TYPE_FIXED))
         return fixed_type(m, gpa) & 7;
-    for (unsigned int i = 0; i < VMTRR_VARIABLE; i++) {
+    for (unsigned int i = 0; i < ARRAY_SIZE(m->variable); i++) {
         uint64_t mask = m->variable[i].mask & PAGE_MASK;
 
         if (!(m->variable[i].mask & MASK_VALID) ||

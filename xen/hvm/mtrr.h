@@ -5,7 +5,8 @@
 
 #include "hvm/platform.h"
 
-#define VMTRR_VARIABLE 8
+#define VMTRR_VARIABLE 8  /* that a guest has */
+#define MTRR_VARIABLE  16 /* that a machine may have */
 #define VMTRR_FIXED    11
 
 #define MEMTYPE_UC 0
@@ -21,12 +22,14 @@ struct vmtrr {
     uint64_t fixed[VMTRR_FIXED];
     struct {
         uint64_t base, mask;
-    } variable[VMTRR_VARIABLE];
+    } variable[MTRR_VARIABLE];
 };
 
 int vmtrr_init(struct vcpu *v);
 void vmtrr_destroy(struct vcpu *v);
 void vmtrr_reset(struct vcpu *v);
+/* Type of an address; MTRRs of a guest or of the machine. */
+uint8_t mtrr_memtype(const struct vmtrr *m, uint64_t gpa);
 /* Six or eight bytes of memory types, as the PAT MSR and the fixed ranges hold. */
 bool vmtrr_types_valid(uint64_t val, bool pat);
 

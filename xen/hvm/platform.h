@@ -92,7 +92,6 @@ void dom0_gsi_eoi(unsigned int gsi);
 int vmtrr_msr_read(struct vcpu *v, uint32_t msr,
                    uint64_t *val); /* -ENOENT: not one of its */
 int vmtrr_msr_write(struct vcpu *v, uint32_t msr, uint64_t val);
-uint8_t vmtrr_memtype(struct vcpu *v, uint64_t gpa); /* 0 UC, 1 WC, 4 WT, 5 WP, 6 WB */
 
 /* Guest-side time for devices: ns of system time, stopped while the domain is paused when
  * params[HVM_PARAM_TIMER_MODE] asks for it. */

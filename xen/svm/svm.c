@@ -676,6 +676,7 @@ static bool svm_probe(void)
 static const struct hvm_ops svm_ops = {
     .name = "SVM",
     .hypercall_insn = {0x0f, 0x01, 0xd9}, /* VMMCALL */
+    .hypercall_known = EMUL_INSN_VMMCALL,
     .probe = svm_probe,
     .cpu_up = svm_cpu_up,
     .cpu_down = svm_cpu_down,

@@ -275,6 +275,7 @@ static int adopt_caps(const struct vmx_caps *caps)
     if (!vmx_caps.pin) {
         vmx_caps = *caps;
         print_caps(caps);
+        vmx_read_memtypes();
         ept_init_format();
     } else if (memcmp(caps, &vmx_caps, sizeof(*caps))) {
         printk("VMX: CPU %u offers something else than the first one\n", this_cpu()->id);

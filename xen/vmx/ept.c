@@ -17,13 +17,16 @@
 #define EPTP_WALK_4     (3 << 3)
 #define EPTP_AD         BIT(6)
 
-/* The machine's MTRRs have no say under EPT: `memtype` stands for them, and the guest's
- * PAT refines it (29.3.7). */
+/* The machine's MTRRs have no say under EPT: `memtype` stands for them, or they are
+ * looked up for the machine's MMIO; the guest's PAT refines it (29.3.7). */
 static uint64_t ept_leaf(mfn_t mfn, enum p2m_type type, unsigned int order,
                          uint8_t memtype)
 {
-    uint64_t e = mfn_to_maddr(mfn) | EPT_R | EPT_X | EPT_A |
-                 (uint64_t)memtype << EPT_MEMTYPE_SHIFT;
+    uint64_t e = mfn_to_maddr(mfn) | EPT_R | EPT_X | EPT_A;
+
+    if (type == P2M_MMIO_DIRECT)
+        memtype = vmx_memtype(mfn_to_maddr(mfn), PAGE_SIZE << order);
+    e |= (uint64_t)memtype << EPT_MEMTYPE_SHIFT;
 
     if (order)
         e |= EPT_LARGE;

@@ -339,6 +339,11 @@ void vmx_exit_point(void);
 int vmx_cpu_up(void);
 void vmx_cpu_down(void);
 
+/* vmx/memtype.c: EPT memory type of a machine address, by the machine's MTRRs; UC if
+ * they say different things of its ends. */
+void vmx_read_memtypes(void);
+uint8_t vmx_memtype(uint64_t maddr, uint64_t bytes);
+
 /* vmx/ept.c */
 void ept_init_format(void);
 uint64_t ept_pointer(uint64_t root_maddr);

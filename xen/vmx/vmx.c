@@ -487,6 +487,7 @@ static bool vmx_probe(void)
 static const struct hvm_ops vmx_ops = {
     .name = "VMX",
     .hypercall_insn = {0x0f, 0x01, 0xc1}, /* VMCALL */
+    .hypercall_known = EMUL_INSN_VMCALL,
     .probe = vmx_probe,
     .cpu_up = vmx_cpu_up,
     .cpu_down = vmx_cpu_down,
