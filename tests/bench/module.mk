@@ -2,9 +2,10 @@
 DEPS += mmdebstrap qemu-system-x86 binutils
 
 PEER_DOM0 := $(B)/tests/peer/initramfs
-$(PEER_DOM0): tests/bench/peer-image tools/dom0/modules tools/dom0/mkinitramfs $(DOM0_ROOT).stamp
+$(PEER_DOM0): tests/bench/peer-image tools/dom0/modules tools/dom0/mkinitramfs $(B)/cache/dom0-root.stamp
 	@mkdir -p $(@D)
-	tests/bench/peer-image $(abspath $@) $(DOM0_ROOT)
+	tests/bench/peer-image $(abspath $@) $(B)/cache/dom0-root
 
-bench: all $(PEER_DOM0) $(GUEST_OUT)/bench.iso
-	tests/bench/bench
+# BED=bochs: the emulated Intel machine.
+bench: all $(PEER_DOM0) $(B)/tests/guest/bench.iso
+	tests/bench/bench --bed $(if $(filter bochs,$(BED)),bochs,qemu)

@@ -6,7 +6,9 @@ DEPS += grub-pc-bin xorriso mtools
 
 # The Intel machine: VMX and EPT, which QEMU does not emulate.
 DEPS += bochs bochsbios seabios
-SYSTEM_TESTS += tests/system/bochs
+BOCHS_TESTS += tests/system/bochs
+# The host's own processor with nested virtualization, where there is any: make test BED=kvm.
+KVM_TESTS += tests/system/kvm
 
 # Guests: whole operating systems, their ends, hostile ones. `make soak` does it for long.
 DEPS += e2fsprogs
