@@ -123,6 +123,59 @@ static void test_random(void **state)
     assert_all_free();
 }
 
+/* Blocks that were cleared beforehand: they count as free, domains get them first, and
+ * they are there for everything else when the rest is used up. */
+static void test_scrub(void **state)
+{
+    static mfn_t big[8];
+    mfn_t m, got, other;
+    unsigned int n = 0;
+    uint32_t done;
+
+    m = frame_scrub_begin(0, &done);
+    assert_true(mfn_valid_number(m));
+    assert_int_equal(done, 0);
+    frame_scrub_end(0, PAGE_SIZE); /* other work came */
+    other = frame_scrub_begin(1, &done);
+    assert_int_not_equal(other.n, m.n);
+    frame_scrub_end(1, 0);
+    got = frame_scrub_begin(0, &done);
+    assert_int_equal(got.n, m.n);
+    assert_int_equal(done, PAGE_SIZE);
+    assert_int_equal(frames_free(), RAM);
+    frame_scrub_end(0, PAGE_SIZE << ORDER_2M);
+    assert_int_equal(frames_free(), RAM);
+
+    memset(mfn_to_virt(m), 0x5a, PAGE_SIZE); /* a mark: it must not be cleared again */
+    got = frame_alloc_domain(&guest, ORDER_2M, 0);
+    assert_int_equal(got.n, m.n);
+    assert_int_equal(*(uint8_t *)mfn_to_virt(got), 0x5a);
+    assert_int_equal(frames_free(), RAM - (1 << ORDER_2M));
+    other = frame_alloc_domain(&guest, ORDER_2M, 0);
+    assert_int_equal(*(uint8_t *)mfn_to_virt(other), 0);
+    for (unsigned int i = 0; i < 1 << ORDER_2M; i++) {
+        frame_put(mfn_add(got, i));
+        frame_put(mfn_add(other, i));
+    }
+    assert_int_equal(frames_free(), RAM); /* with what CPU 1 left half done */
+
+    /* All of the memory as cleared blocks but a reserve; then in blocks of 1 GiB. */
+    while (mfn_valid_number(frame_scrub_begin(0, &done))) {
+        frame_scrub_end(0, PAGE_SIZE << ORDER_2M);
+        n++;
+    }
+    assert_true(n > 2000 && n < RAM >> ORDER_2M);
+    assert_int_equal(frames_free(), RAM);
+    for (unsigned int i = 0; i < 4; i++) {
+        big[i] = frame_alloc(ORDER_1G);
+        assert_true(mfn_valid_number(big[i]));
+    }
+    assert_int_equal(frames_free(), RAM - (4ull << ORDER_1G));
+    for (unsigned int i = 0; i < 4; i++)
+        frame_free(big[i], ORDER_1G);
+    assert_all_free();
+}
+
 static void test_zones(void **state)
 {
     mfn_t high = frame_alloc(ORDER_4K), low, small;
@@ -290,11 +343,16 @@ static void test_heap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),     cmocka_unit_test(test_zones),
-        cmocka_unit_test(test_exhaustion), cmocka_unit_test(test_claim),
-        cmocka_unit_test(test_references), cmocka_unit_test(test_count_does_not_wrap),
-        cmocka_unit_test(test_cleared),    cmocka_unit_test(test_double_free_panics),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_zones),
+        cmocka_unit_test(test_exhaustion),
+        cmocka_unit_test(test_claim),
+        cmocka_unit_test(test_references),
+        cmocka_unit_test(test_count_does_not_wrap),
+        cmocka_unit_test(test_cleared),
+        cmocka_unit_test(test_double_free_panics),
         cmocka_unit_test(test_heap),
+        cmocka_unit_test(test_scrub), /* it leaves the lists in another order */
     };
 
     return cmocka_run_group_tests_name("frame", tests, setup, NULL);

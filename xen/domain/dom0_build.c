@@ -24,6 +24,7 @@
 #include "lib/string.h"
 #include "lib/unpack/unpack.h"
 #include "mm/frame.h"
+#include "mm/scrub.h"
 #include <xen/arch-x86/hvm/start_info.h>
 #include <xen/domctl.h>
 
@@ -430,5 +431,6 @@ void dom0_build(void)
            (d->tot_pages << PAGE_SHIFT) >> 20, vcpus, vcpus == 1 ? "" : "s", entry,
            initrd_gpa);
     console_end_boot();
+    scrub_start();
     vcpu_online(d->vcpus[0]);
 }

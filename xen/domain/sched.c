@@ -22,6 +22,7 @@
 #include "hvm/hvm.h"
 #include "hypercall/pvclock.h"
 #include "mm/paging.h"
+#include "mm/scrub.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -615,6 +616,8 @@ __noreturn void idle_loop(void)
 {
     for (;;) {
         schedule();
+        if (scrub_free_memory())
+            continue;
         /* Interrupts are off: what comes after this look ends the HLT. */
         if (!READ_ONCE(this_cpu()->need_resched))
             __asm__ volatile("sti; hlt; cli" ::: "memory");

@@ -8,6 +8,9 @@
  * frames of it have ORDER_NONE. Blocks are joined when freed, so a free range always lies
  * in one block that is as large as can be.
  *
+ * Free 2 MiB blocks that are known to be zero (mm/scrub.c makes them) are kept apart, for
+ * domains; when nothing else is left they go back among the others.
+ *
  * frame_lock guards the free lists and the frames in them. Count, owner and state of a
  * frame in use change together, in one 64-bit word, without a lock.
  */
@@ -24,15 +27,28 @@
 #define NIL        0xffffffffu /* end of a free list */
 #define LOW_LIMIT  (GB(4) >> PAGE_SHIFT)
 #define ISA_LIMIT  (MB(16) >> PAGE_SHIFT)
+/* So much stays in the ordinary lists, for what is smaller than 2 MiB. */
+#define SCRUB_RESERVE (MB(64) >> PAGE_SHIFT)
 
 struct frame *frame_table;
 uint64_t max_mfn;
 
 enum zone { ZONE_ISA, ZONE_LOW, ZONE_HIGH, ZONES };
 
-static struct spinlock frame_lock; /* guards free_head, free_frames, owners */
+static struct spinlock frame_lock; /* guards free_head, cleared_*, scrub_slots,
+                                    free_frames, owners */
 static uint32_t free_head[ZONES][MAX_ORDER + 1];
 static uint64_t free_frames, total_frames;
+/* Cleared blocks, linked by frame.next of their first frames. In free_frames they count
+ * as free; otherwise they are as if allocated by the hypervisor. */
+static uint32_t cleared_head = NIL;
+static uint64_t cleared_blocks;
+/* The block that a CPU clears, or has left half done. It counts as free, too. */
+static struct scrub_slot {
+    uint32_t m;    /* 0: none */
+    uint32_t done; /* bytes */
+    bool active;
+} scrub_slots[MAX_CPUS];
 /* A domain with frames is referenced, so that its id is not used again before they are
  * all gone. */
 static struct domain *owners[MAX_DOMAINS];
@@ -147,7 +163,7 @@ static uint64_t block_alloc_zone(enum zone zone, unsigned int order, uint64_t li
     return ~0ull;
 }
 
-static uint64_t block_alloc(unsigned int order, uint64_t limit)
+static uint64_t block_alloc_dirty(unsigned int order, uint64_t limit)
 {
     uint64_t m = ~0ull;
 
@@ -157,8 +173,63 @@ static uint64_t block_alloc(unsigned int order, uint64_t limit)
         m = block_alloc_zone(ZONE_LOW, order, limit);
     if (m == ~0ull)
         m = block_alloc_zone(ZONE_ISA, order, limit);
+    return m;
+}
+
+static void frames_set(uint64_t m, unsigned int order, uint32_t count, uint16_t owner,
+                       uint8_t state);
+
+static void free_uncleared(uint64_t m)
+{
+    frames_set(m, ORDER_2M, 0, FRAME_OWNER_NONE, FRAME_FREE);
+    block_free(m, ORDER_2M);
+}
+
+/* All cleared and half cleared blocks become ordinary free ones. Rare, and then not
+ * repeated soon. */
+static void reclaim_cleared(void)
+{
+    while (cleared_head != NIL) {
+        uint64_t m = cleared_head;
+
+        cleared_head = frame_table[m].next;
+        free_uncleared(m);
+    }
+    cleared_blocks = 0;
+    for (unsigned int i = 0; i < MAX_CPUS; i++) {
+        struct scrub_slot *slot = &scrub_slots[i];
+
+        if (!slot->m || slot->active)
+            continue;
+        free_uncleared(slot->m);
+        slot->m = 0;
+    }
+}
+
+/* A block for anything. frame_lock is held. */
+static uint64_t block_alloc(unsigned int order, uint64_t limit)
+{
+    uint64_t m = block_alloc_dirty(order, limit);
+
+    if (unlikely(m == ~0ull)) {
+        reclaim_cleared();
+        m = block_alloc_dirty(order, limit);
+    }
     if (m != ~0ull)
         free_frames -= 1ull << order;
+    return m;
+}
+
+/* A cleared block below `limit`, if the first one is. */
+static uint64_t block_alloc_cleared(uint64_t limit)
+{
+    uint64_t m = cleared_head;
+
+    if (m == NIL || m + (1ull << ORDER_2M) > limit)
+        return ~0ull;
+    cleared_head = frame_table[m].next;
+    cleared_blocks--;
+    free_frames -= 1ull << ORDER_2M;
     return m;
 }
 
@@ -260,15 +331,21 @@ static void domain_uncharge(uint16_t owner)
 mfn_t frame_alloc_domain(struct domain *d, unsigned int order,
                          unsigned int max_maddr_bits)
 {
-    uint64_t limit = ~0ull, m;
+    uint64_t limit = ~0ull, m = ~0ull;
+    bool cleared;
 
     if (order > MAX_ORDER)
         return INVALID_MFN;
     if (max_maddr_bits && max_maddr_bits < 64)
         limit = max_maddr_bits > PAGE_SHIFT ? 1ull << (max_maddr_bits - PAGE_SHIFT) : 0;
     spin_lock(&frame_lock);
-    m = block_alloc(order, limit);
+    if (order == ORDER_2M)
+        m = block_alloc_cleared(limit);
+    cleared = m != ~0ull;
+    if (!cleared)
+        m = block_alloc(order, limit);
     if (m != ~0ull && !domain_charge(d, order)) {
+        frames_set(m, order, 0, FRAME_OWNER_NONE, FRAME_FREE);
         block_free(m, order);
         free_frames += 1ull << order;
         m = ~0ull;
@@ -276,9 +353,48 @@ mfn_t frame_alloc_domain(struct domain *d, unsigned int order,
     spin_unlock(&frame_lock);
     if (m == ~0ull)
         return INVALID_MFN;
-    memset(mfn_to_virt(MFN(m)), 0, PAGE_SIZE << order);
+    if (!cleared)
+        memset(mfn_to_virt(MFN(m)), 0, PAGE_SIZE << order);
     frames_set(m, order, 1, d->id, FRAME_DOMAIN);
     return MFN(m);
+}
+
+mfn_t frame_scrub_begin(unsigned int cpu, uint32_t *done)
+{
+    struct scrub_slot *slot = &scrub_slots[cpu];
+    uint64_t m = ~0ull;
+
+    spin_lock(&frame_lock);
+    if (!slot->m && free_frames - (cleared_blocks << ORDER_2M) >= SCRUB_RESERVE) {
+        m = block_alloc_zone(ZONE_HIGH, ORDER_2M, ~0ull);
+        if (m == ~0ull)
+            m = block_alloc_zone(ZONE_LOW, ORDER_2M, ~0ull);
+        if (m != ~0ull) {
+            frames_set(m, ORDER_2M, 1, FRAME_OWNER_NONE, FRAME_HYPERVISOR);
+            *slot = (struct scrub_slot){.m = (uint32_t)m};
+        }
+    }
+    slot->active = slot->m;
+    m = slot->m;
+    *done = slot->done;
+    spin_unlock(&frame_lock);
+    return m ? MFN(m) : INVALID_MFN;
+}
+
+void frame_scrub_end(unsigned int cpu, uint32_t done)
+{
+    struct scrub_slot *slot = &scrub_slots[cpu];
+
+    spin_lock(&frame_lock);
+    slot->active = false;
+    slot->done = done;
+    if (done == PAGE_SIZE << ORDER_2M) {
+        frame_table[slot->m].next = cleared_head;
+        cleared_head = slot->m;
+        cleared_blocks++;
+        slot->m = 0;
+    }
+    spin_unlock(&frame_lock);
 }
 
 void *frame_alloc_shared(struct domain *d)

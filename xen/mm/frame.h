@@ -107,6 +107,13 @@ void frame_get_more(mfn_t m);
  */
 void frame_put(mfn_t m);
 
+/* For mm/scrub.c: the free 2 MiB block that this CPU shall clear, a new one or the one
+ * that it left half done; *done: bytes. It goes on counting as free. INVALID_MFN if there
+ * is none to spare. frame_scrub_end() tells how far it is zero now; a block that is not
+ * finished may have become an ordinary one at the next beginning. */
+mfn_t frame_scrub_begin(unsigned int cpu, uint32_t *done);
+void frame_scrub_end(unsigned int cpu, uint32_t done);
+
 /* A cleared page that domains may map (shared info, ioreq): FRAME_SHARED, owner d,
  * count 1. NULL if none; the last frame_put() frees it. */
 void *frame_alloc_shared(struct domain *d);
