@@ -10,6 +10,7 @@
 #define SPEC_EXIT_IBPB  0x95
 
 #ifdef __ASSEMBLY__
+/* clang-format off */
 
 /* enum mitigation_site. */
 #define SITE_EXIT_IBPB        0
