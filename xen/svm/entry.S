@@ -8,7 +8,7 @@
  * Interrupts are off. With V_INTR_MASKING a machine interrupt ends guest mode only if the
  * host's IF was set at VMRUN, so it is set under GIF = 0, where nothing is delivered.
  */
-#include "cpu/mitigation/guard.h"
+#include "cpu/mitigation/guard.inc"
 
 #define R15 0x00
 #define R14 0x08

@@ -8,7 +8,7 @@
  * first instruction. The host's RSP is the same at most entries: it is written when it differs
  * from *host_rsp.
  */
-#include "cpu/mitigation/guard.h"
+#include "cpu/mitigation/guard.inc"
 
 #define R15 0x00
 #define R14 0x08

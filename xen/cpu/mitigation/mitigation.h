@@ -85,7 +85,7 @@ struct mitigation_wishes {
 };
 
 /* Things that the entry code does or does not; sites in it are patched. Known to
- * mitigation/guard.h. */
+ * mitigation/guard.inc. */
 enum mitigation_site {
     SITE_EXIT_IBPB,
     SITE_EXIT_RSB,

@@ -232,7 +232,7 @@ static int commit(struct emul_ctxt *c, const struct desc *tss, const struct task
 {
     struct emul_seg tr = tss->seg;
     bool wide = tr.attr & TSS_32;
-    uint64_t dr7;
+    uint64_t dr7 = 0;
     int rc;
 
     tr.attr |= TSS_BUSY;
