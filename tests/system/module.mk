@@ -1,7 +1,7 @@
 # Tests of the whole machine, in QEMU.  SPDX-License-Identifier: GPL-2.0-or-later
 DEPS += qemu-system-x86 ovmf grub-efi-amd64-bin grub-common
 
-SYSTEM_TESTS += tests/system/kernels tests/system/loaders tests/system/dom0
+SYSTEM_TESTS += tests/system/kernels tests/system/bad-input tests/system/loaders tests/system/dom0
 DEPS += grub-pc-bin xorriso mtools
 
 # The Intel machine: VMX and EPT, which QEMU does not emulate.
