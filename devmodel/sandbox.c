@@ -55,6 +55,7 @@ static const int allowed[] = {
     SCMP_SYS(ftruncate),
     SCMP_SYS(fallocate),
     SCMP_SYS(fadvise64),
+    SCMP_SYS(copy_file_range),
     SCMP_SYS(flock),
     SCMP_SYS(fcntl),
     SCMP_SYS(ioctl),

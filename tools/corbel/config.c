@@ -275,6 +275,17 @@ static int take_cpus(struct parse *p, const char *key)
     return 0;
 }
 
+static int take_share(struct parse *p, const char *key)
+{
+    bool weight = !strcmp(key, "cpu_weight");
+    long value;
+    int err = number_of(p, key, weight, 65534, &value);
+
+    if (!err)
+        *(weight ? &p->c->spec.weight : &p->c->spec.cap) = (uint16_t)value;
+    return err;
+}
+
 static int take_tsc_mode(struct parse *p, const char *key)
 {
     const char *value;
@@ -378,6 +389,8 @@ static const struct key keys[] = {
     {.name = "maxmem", .take = take_memory},
     {.name = "vcpus", .take = take_vcpus},
     {.name = "cpus", .take = take_cpus},
+    {.name = "cpu_weight", .take = take_share},
+    {.name = "cap", .take = take_share},
     {.name = "disk", .take = take_disk},
     {.name = "cdrom", .take = take_cdrom},
     {.name = "vif", .take = take_vif},

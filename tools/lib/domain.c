@@ -357,6 +357,19 @@ static int set_params(struct hypervisor *h, const struct domain_spec *spec,
     return set_board(h, spec, domid, f);
 }
 
+static int set_share(struct hypervisor *h, const struct domain_spec *spec, uint32_t domid,
+                     struct failure *f)
+{
+    struct xen_domctl_sched_credit2 share = {.weight = spec->weight, .cap = spec->cap};
+
+    if (!spec->weight && !spec->cap)
+        return 0;
+    if (xc_sched_credit2_domain_set(h->xch, (int)domid, &share))
+        return fail_with(f, -errno, "cannot set 'cpu_weight' and 'cap': %s",
+                         strerror(errno));
+    return 0;
+}
+
 static int set_affinity(struct hypervisor *h, const struct domain_spec *spec,
                         uint32_t domid, struct failure *f)
 {
@@ -431,6 +444,8 @@ int domain_build(struct hypervisor *h, const struct domain_spec *spec, uint32_t 
 
     if (!err)
         err = set_affinity(h, spec, domid, f);
+    if (!err)
+        err = set_share(h, spec, domid, f);
     if (!err)
         err = build_ram(h, spec, domid, f);
     if (!err)

@@ -71,6 +71,7 @@ static void all_keys(void **state)
         "uuid = \"01234567-89ab-cdef-0123-456789abcdef\" # a comment\n"
         "type='hvm'; builder=\"hvm\"\nmemory = "
         "2048\nmaxmem=2048\nvcpus=4\ncpus=\"0-3,^2\"\n"
+        "cpu_weight=512\ncap=150\n"
         "boot='dc'\nserial='pty'\nvga='stdvga'\nvideoram=8\nvnc=1\nvnclisten='0.0.0.0'\n"
         "vncdisplay=7\nvncpasswd='x'\non_poweroff='restart'\non_reboot='destroy'\n"
         "on_crash='preserve'\nhpet=0\nviridian=1\nxen_leaves=1\ntsc_mode='default'\n"
@@ -82,6 +83,8 @@ static void all_keys(void **state)
     assert_int_equal(c.spec.vcpus, 4);
     assert_int_equal(c.spec.cpus[0], 0xb);
     assert_false(c.spec.any_cpu);
+    assert_int_equal(c.spec.weight, 512);
+    assert_int_equal(c.spec.cap, 150);
     assert_false(c.spec.hpet);
     assert_true(c.spec.viridian);
     assert_true(c.spec.xen_leaves);
@@ -167,6 +170,8 @@ static void wrong_values_are_named(void **state)
     refused("on_crash='explode'\n", "on_crash", "preserve");
     refused("hpet='maybe'\n", "hpet", NULL);
     refused("tsc_mode='x'\n", "tsc_mode", NULL);
+    refused("cpu_weight=0\n", "cpu_weight", NULL);
+    refused("cap=70000\n", "cap", NULL);
     refused("firmware='/no/such/file'\n", "/no/such/file", "No such file");
     refused("firmware='uefi'\n", "seabios", NULL);
     refused("memory=\n", "syntax error", NULL);
