@@ -424,7 +424,13 @@ static void stop_vcpus(struct domain *d)
             vcpu_yield();
         }
     }
-    for_each_vcpu(d, v) while (READ_ONCE(v->running)) vcpu_yield();
+    for_each_vcpu(d, v)
+    {
+        while (READ_ONCE(v->running))
+            vcpu_yield();
+        /* On its way out it may have set them again; its memory goes soon. */
+        vcpu_timers_stop(v);
+    }
 }
 
 int domain_kill(struct domain *d)
