@@ -230,8 +230,8 @@ static void nesting(const char *mode)
           "%s: its own class waits for the EOI", mode);
 }
 
-/* How far the timer counts down in 10 ms by the TSC: on a machine with other work the wait
- * itself takes as long as it takes. */
+/* How far the timer counts down in 10 ms by the TSC: on a machine with other work the
+ * wait itself takes as long as it takes. */
 static uint32_t count_10_ms(void)
 {
     uint64_t start = rdtsc(), ticks;
