@@ -93,6 +93,11 @@ void apic_eoi(void)
     apic_write(APIC_EOI, 0);
 }
 
+void apic_reconsider(void)
+{
+    apic_write(APIC_TPR, 0);
+}
+
 bool apic_is_level(unsigned int vector)
 {
     return apic_read(APIC_TMR + vector / 32 * 0x10) & BIT(vector % 32);

@@ -33,6 +33,9 @@ void dom0_interrupt(unsigned int vector, bool level);
 
 /* Local APIC of the machine (cpu/apic.c), xAPIC or x2APIC. */
 void apic_eoi(void);
+/* Write the TPR, which is 0, so that an emulated APIC looks again whether something is
+ * pending. */
+void apic_reconsider(void);
 void apic_send_ipi(unsigned int cpu, unsigned int vector);
 uint32_t apic_id_self(void);
 bool apic_is_level(unsigned int vector); /* TMR bit */

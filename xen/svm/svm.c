@@ -9,6 +9,7 @@
 #include "svm/vmcb.h"
 #include "cpu/x86.h"
 #include "cpu/percpu.h"
+#include "cpu/irq.h"
 #include "mm/frame.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
@@ -16,10 +17,16 @@
 
 uint32_t svm_features;
 static bool has_tsc_aux; /* RDTSCP */
-/* QEMU's SVM: an interrupt injected by EVENTINJ comes a second time, even with IF clear,
- * when another thread wants the virtual CPU's attention before its next exit
- * (helper_vmrun() leaves exception_index set). A V_IRQ does not. */
-static bool eventinj_doubles;
+/* QEMU's SVM has two faults that we go round.
+ *
+ * An interrupt injected by EVENTINJ comes a second time, even with IF clear, when another
+ * thread wants the virtual CPU's attention before its next exit (helper_vmrun() leaves
+ * exception_index set). A V_IRQ does not.
+ *
+ * VMRUN and #VMEXIT change CPUState.interrupt_request without a lock: an interrupt that
+ * another thread raises just then stays in the APIC's IRR and nobody looks at it, also
+ * not in HLT. A write of the TPR after each exit makes the APIC look. */
+static bool on_tcg;
 
 #define CPUID_SVM    0x8000000au
 #define VM_CR_SVMDIS BIT(4)
@@ -109,7 +116,7 @@ static int svm_cpu_up(void)
     cpuid(1, &a, &b, &cx, &d);
     if (cx & BIT(31)) {
         cpuid(0x40000000, &a, &b, &cx, &d);
-        eventinj_doubles = b == 0x54474354; /* TCGT(CGTCGTCG) */
+        on_tcg = b == 0x54474354; /* TCGT(CGTCGTCG) */
     }
     return 0;
 }
@@ -558,7 +565,7 @@ static void inject_event(struct vcpu *v, struct svm_vcpu *s)
         return;
     }
     e->valid = false;
-    if (e->type == HVM_EVENT_EXTINT && eventinj_doubles) {
+    if (e->type == HVM_EVENT_EXTINT && on_tcg) {
         inject_by_virq(v, s, e->vector);
         return;
     }
@@ -601,6 +608,8 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
     vmcb->rflags = h->regs.rflags;
 
     svm_enter(&h->regs, s->vmcb_maddr, c->host_vmcb_maddr);
+    if (unlikely(on_tcg))
+        apic_reconsider();
 
     vmcb->clean = svm_features & SVM_FEATURE_VMCB_CLEAN ? CLEAN_ALL : 0;
     if ((uint32_t)vmcb->exit_code != 0xffffffff) {
