@@ -109,7 +109,7 @@ static void control(void)
     check_eq(bad, 0, "no sysctl");
     memset(op, 0, sizeof(op));
     op[0] = 58;
-    op[1] = 0x03000000;
+    op[1] = 0x03000001; /* XENPF_INTERFACE_VERSION */
     rc = hypercall(__HYPERVISOR_platform_op, PTR(op), 0, 0, 0, 0);
     check(REFUSED(rc), "no platform_op (%ld)", rc);
     rc = hvm_op(HVMOP_get_param, &param);
