@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 
-from machine import CORBEL, PATIENCE, Ended, Machine
+from machine import CORBEL, PATIENCE, Ended, Machine, grub_rescue
 
 BOCHS = os.environ.get("BOCHS", "bochs-bin")
 MODEL = os.environ.get("BOCHS_CPU", "corei7_haswell_4770")
@@ -47,24 +47,14 @@ pci: enabled=1, chipset=i440fx
 
 def _disk(directory, kernel, args, initrd, options, image):
     """A GRUB image that can be booted as a disk."""
-    boot = os.path.join(directory, "iso", "boot")
-    os.makedirs(os.path.join(boot, "grub"))
-    shutil.copy(image, os.path.join(boot, "corbel"))
-    shutil.copy(kernel, os.path.join(boot, "kernel"))
-    modules = f"module /boot/kernel {args}\n"
+    files = {"corbel": image, "kernel": kernel}
+    lines = (f"multiboot /boot/corbel com1=115200,8n1 console=com1 {options}\n"
+             f"module /boot/kernel {args}")
     if initrd:
-        shutil.copy(initrd, os.path.join(boot, "initrd"))
-        modules += "module /boot/initrd\n"
-    with open(os.path.join(boot, "grub", "grub.cfg"), "w", encoding="ascii") as config:
-        config.write("set timeout=0\n"
-                     f"multiboot /boot/corbel com1=115200,8n1 console=com1 {options}\n"
-                     f"{modules}boot\n")
-    disk = os.path.join(directory, "disk")
-    subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "--fonts=", "--locales=",
-                    "--themes=", "-o", disk, os.path.join(directory, "iso")], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    shutil.rmtree(os.path.join(directory, "iso"))
-    return disk
+        files["initrd"] = initrd
+        lines += "\nmodule /boot/initrd"
+    return grub_rescue(os.path.join(directory, "disk"), files, lines,
+                       "-d", "/usr/lib/grub/i386-pc")
 
 
 class BochsMachine(Machine):
@@ -137,12 +127,7 @@ class BochsMachine(Machine):
             return False
         if not data:
             return False
-        text = data.decode("utf-8", "replace").replace("\r", "")
-        self.text += text
-        self.buffer += text
-        if self.log:
-            self.log.write(text)
-            self.log.flush()
+        self._take(data)
         return True
 
     def cpu_seconds(self):
