@@ -177,9 +177,17 @@ static uint64_t block_alloc_dirty(unsigned int order, uint64_t limit)
 }
 
 static void frames_set(uint64_t m, unsigned int order, uint32_t count, uint16_t owner,
-                       uint8_t state);
+                       uint8_t state)
+{
+    for (uint64_t i = 0; i < 1ull << order; i++) {
+        frame_table[m + i].use = 0;
+        frame_word_set(&frame_table[m + i], count, owner, state,
+                       state == FRAME_FREE ? ORDER_NONE : 0);
+    }
+}
 
-static void free_uncleared(uint64_t m)
+/* A 2 MiB block that was in use, or cleared, goes among the ordinary free ones. */
+static void release_block_2m(uint64_t m)
 {
     frames_set(m, ORDER_2M, 0, FRAME_OWNER_NONE, FRAME_FREE);
     block_free(m, ORDER_2M);
@@ -193,7 +201,7 @@ static void reclaim_cleared(void)
         uint64_t m = cleared_head;
 
         cleared_head = frame_table[m].next;
-        free_uncleared(m);
+        release_block_2m(m);
     }
     cleared_blocks = 0;
     for (unsigned int i = 0; i < MAX_CPUS; i++) {
@@ -201,7 +209,7 @@ static void reclaim_cleared(void)
 
         if (!slot->m || slot->active)
             continue;
-        free_uncleared(slot->m);
+        release_block_2m(slot->m);
         slot->m = 0;
     }
 }
@@ -242,16 +250,6 @@ static int block_find(uint64_t m, uint64_t *start)
             return (int)o;
     }
     return -1;
-}
-
-static void frames_set(uint64_t m, unsigned int order, uint32_t count, uint16_t owner,
-                       uint8_t state)
-{
-    for (uint64_t i = 0; i < 1ull << order; i++) {
-        frame_table[m + i].use = 0;
-        frame_word_set(&frame_table[m + i], count, owner, state,
-                       state == FRAME_FREE ? ORDER_NONE : 0);
-    }
 }
 
 mfn_t frame_alloc(unsigned int order)
@@ -345,8 +343,10 @@ mfn_t frame_alloc_domain(struct domain *d, unsigned int order,
     if (!cleared)
         m = block_alloc(order, limit);
     if (m != ~0ull && !domain_charge(d, order)) {
-        frames_set(m, order, 0, FRAME_OWNER_NONE, FRAME_FREE);
-        block_free(m, order);
+        if (cleared)
+            release_block_2m(m);
+        else
+            block_free(m, order);
         free_frames += 1ull << order;
         m = ~0ull;
     }
@@ -359,23 +359,32 @@ mfn_t frame_alloc_domain(struct domain *d, unsigned int order,
     return MFN(m);
 }
 
+/* A dirty block, as far as there are more than others need. frame_lock is held. */
+static void take_scrub_block(struct scrub_slot *slot)
+{
+    uint64_t m;
+
+    if (free_frames - (cleared_blocks << ORDER_2M) < SCRUB_RESERVE)
+        return;
+    m = block_alloc_zone(ZONE_HIGH, ORDER_2M, ~0ull);
+    if (m == ~0ull)
+        m = block_alloc_zone(ZONE_LOW, ORDER_2M, ~0ull);
+    if (m == ~0ull)
+        return;
+    frames_set(m, ORDER_2M, 1, FRAME_OWNER_NONE, FRAME_HYPERVISOR);
+    *slot = (struct scrub_slot){.m = (uint32_t)m};
+}
+
 mfn_t frame_scrub_begin(unsigned int cpu, uint32_t *done)
 {
     struct scrub_slot *slot = &scrub_slots[cpu];
-    uint64_t m = ~0ull;
+    uint64_t m;
 
     spin_lock(&frame_lock);
-    if (!slot->m && free_frames - (cleared_blocks << ORDER_2M) >= SCRUB_RESERVE) {
-        m = block_alloc_zone(ZONE_HIGH, ORDER_2M, ~0ull);
-        if (m == ~0ull)
-            m = block_alloc_zone(ZONE_LOW, ORDER_2M, ~0ull);
-        if (m != ~0ull) {
-            frames_set(m, ORDER_2M, 1, FRAME_OWNER_NONE, FRAME_HYPERVISOR);
-            *slot = (struct scrub_slot){.m = (uint32_t)m};
-        }
-    }
-    slot->active = slot->m;
+    if (!slot->m)
+        take_scrub_block(slot);
     m = slot->m;
+    slot->active = m;
     *done = slot->done;
     spin_unlock(&frame_lock);
     return m ? MFN(m) : INVALID_MFN;
