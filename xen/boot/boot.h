@@ -63,7 +63,7 @@ struct acpi_info {
     uint16_t smi_cmd; /* port; `acpi_enable` written to it turns ACPI mode on */
     uint8_t acpi_enable;
     uint8_t s5_slp_typ[2];
-    uint8_t reset_space, reset_value; /* of the FADT's reset register */
+    uint8_t reset_space, reset_value; /* of the FADT's reset register; enum acpi_space */
     uint64_t reset_addr;
     struct {
         uint64_t base;
@@ -73,6 +73,11 @@ struct acpi_info {
     unsigned int mcfg_count;
 };
 extern struct acpi_info acpi;
+
+/* Address spaces of a Generic Address Structure (ACPI 6.4, 5.2.3.2). */
+enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_IO = 1, ACPI_SPACE_PCI = 2 };
+
+#define PM1_SLP_EN BIT(13) /* of the PM1 control registers (4.8.3.2) */
 
 /* Find a table of the machine by signature, `index` 0 for the first: direct-map pointer
  * with a checked length and checksum, or NULL. */

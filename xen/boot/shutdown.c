@@ -15,7 +15,6 @@
 
 #define PM1_SCI_EN    BIT(0)
 #define PM1_SLP_TYP   10 /* shift */
-#define PM1_SLP_EN    BIT(13)
 #define PANIC_WAIT_MS 3000
 
 static bool opt_noreboot;
@@ -33,12 +32,12 @@ static void reset_acpi(void)
 {
     if (!acpi.reset_addr)
         return;
-    if (acpi.reset_space == 1) {
+    if (acpi.reset_space == ACPI_SPACE_IO) {
         outb((uint16_t)acpi.reset_addr, acpi.reset_value);
-    } else if (acpi.reset_space == 0) {
+    } else if (acpi.reset_space == ACPI_SPACE_MEMORY) {
         *(volatile uint8_t *)map_mmio(acpi.reset_addr, 1) = acpi.reset_value;
-    } else if (acpi.reset_space ==
-               2) { /* config space of bus 0: device, function, offset */
+    } else if (acpi.reset_space == ACPI_SPACE_PCI) {
+        /* Bus 0: device, function, offset. */
         uint32_t dev = acpi.reset_addr >> 32 & 31, fn = acpi.reset_addr >> 16 & 7;
 
         outl(0xcf8, 0x80000000u | dev << 11 | fn << 8 | (acpi.reset_addr & 0xfc));

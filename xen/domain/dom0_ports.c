@@ -16,11 +16,9 @@
 #include "lib/math.h"
 #include "lib/string.h"
 
-#define PM1_SLP_EN      BIT(13)
 #define PORT_KBC        0x64
 #define KBC_PULSE_RESET 0xfe
 #define PORT_CONFIG     0xcf8 /* .. 0xcff */
-#define GAS_IO          1 /* address space of a Generic Address Structure: I/O ports */
 
 static void close_ports(uint8_t *iopm, unsigned int first, unsigned int count)
 {
@@ -74,7 +72,7 @@ static int watch(struct domain *d, uint16_t first, uint8_t bytes,
 
 int dom0_open_ports(struct domain *d)
 {
-    uint16_t reset = acpi.reset_space == GAS_IO ? acpi.reset_addr : 0;
+    uint16_t reset = acpi.reset_space == ACPI_SPACE_IO ? acpi.reset_addr : 0;
     uint8_t *iopm = d->hvm->iopm;
     int rc;
 
