@@ -144,36 +144,6 @@ void bench_stop(struct bench *b)
 /* ---- accesses -----------------------------------------------------------------------
  */
 
-uint8_t in8(struct bench *b, uint16_t port)
-{
-    return (uint8_t)io_read(b->m, IO_PORT, port, 1);
-}
-
-uint16_t in16(struct bench *b, uint16_t port)
-{
-    return (uint16_t)io_read(b->m, IO_PORT, port, 2);
-}
-
-uint32_t in32(struct bench *b, uint16_t port)
-{
-    return (uint32_t)io_read(b->m, IO_PORT, port, 4);
-}
-
-void out8(struct bench *b, uint16_t port, uint8_t value)
-{
-    io_write(b->m, IO_PORT, port, 1, value);
-}
-
-void out16(struct bench *b, uint16_t port, uint16_t value)
-{
-    io_write(b->m, IO_PORT, port, 2, value);
-}
-
-void out32(struct bench *b, uint16_t port, uint32_t value)
-{
-    io_write(b->m, IO_PORT, port, 4, value);
-}
-
 uint64_t cpu_read(struct bench *b, uint64_t gpa, unsigned size)
 {
     uint8_t bytes[8] = {0};

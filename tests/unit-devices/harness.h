@@ -38,12 +38,8 @@ struct bench *bench_start_with(const char *const *args);
 void bench_refused_with(const char *what, const char *const *args);
 void bench_stop(struct bench *b);
 
-uint8_t in8(struct bench *b, uint16_t port);
-uint16_t in16(struct bench *b, uint16_t port);
-uint32_t in32(struct bench *b, uint16_t port);
-void out8(struct bench *b, uint16_t port, uint8_t value);
-void out16(struct bench *b, uint16_t port, uint16_t value);
-void out32(struct bench *b, uint16_t port, uint32_t value);
+#include "tests/unit-devices/ports.h"
+
 uint64_t cpu_read(struct bench *b, uint64_t gpa, unsigned size);
 void cpu_write(struct bench *b, uint64_t gpa, unsigned size, uint64_t value);
 void mem_read(struct bench *b, uint64_t gpa, void *to, size_t bytes);

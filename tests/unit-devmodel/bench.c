@@ -87,36 +87,6 @@ void bench_image(struct bench *b, unsigned sectors)
     close(fd);
 }
 
-uint8_t in8(struct bench *b, unsigned port)
-{
-    return (uint8_t)io_read(b->m, IO_PORT, port, 1);
-}
-
-uint16_t in16(struct bench *b, unsigned port)
-{
-    return (uint16_t)io_read(b->m, IO_PORT, port, 2);
-}
-
-uint32_t in32(struct bench *b, unsigned port)
-{
-    return (uint32_t)io_read(b->m, IO_PORT, port, 4);
-}
-
-void out8(struct bench *b, unsigned port, uint8_t value)
-{
-    io_write(b->m, IO_PORT, port, 1, value);
-}
-
-void out16(struct bench *b, unsigned port, uint16_t value)
-{
-    io_write(b->m, IO_PORT, port, 2, value);
-}
-
-void out32(struct bench *b, unsigned port, uint32_t value)
-{
-    io_write(b->m, IO_PORT, port, 4, value);
-}
-
 uint32_t cfg_read(struct bench *b, unsigned slot, unsigned fn, unsigned reg,
                   unsigned size)
 {

@@ -33,12 +33,8 @@ void bench_stop(struct bench *b);
 /* A temporary image whose sector n begins with the number n; b->image names it. */
 void bench_image(struct bench *b, unsigned sectors);
 
-uint8_t in8(struct bench *b, unsigned port);
-uint16_t in16(struct bench *b, unsigned port);
-uint32_t in32(struct bench *b, unsigned port);
-void out8(struct bench *b, unsigned port, uint8_t value);
-void out16(struct bench *b, unsigned port, uint16_t value);
-void out32(struct bench *b, unsigned port, uint32_t value);
+#include "tests/unit-devices/ports.h"
+
 uint32_t cfg_read(struct bench *b, unsigned slot, unsigned fn, unsigned reg,
                   unsigned size);
 void cfg_write(struct bench *b, unsigned slot, unsigned fn, unsigned reg, unsigned size,
