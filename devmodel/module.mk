@@ -20,10 +20,11 @@ DM_COMMON_OBJ := $(DM_COMMON_SRC:%.c=$(B)/dm/%.o)
 DM_QTEST_OBJ := $(DM_QTEST_SRC:%.c=$(B)/dm/%.o) $(B)/dm/devmodel/main_qtest.o
 DM_XEN_OBJ := $(DM_XEN_SRC:%.c=$(B)/dm/%.o)
 
-$(B)/firmware/dsdt.hex: firmware/dsdt.asl
+# Not with iasl's -oE: external names must stay out of the namespace until the SSDT makes them.
+$(B)/firmware/dsdt.hex: firmware/dsdt.asl devmodel/module.mk
 	@mkdir -p $(@D)
 	cpp -P -undef $< > $(@D)/dsdt.i.asl
-	iasl -oE -tc -p $(@D)/dsdt $(@D)/dsdt.i.asl > $(@D)/iasl.log 2>&1 || \
+	iasl -tc -p $(@D)/dsdt $(@D)/dsdt.i.asl > $(@D)/iasl.log 2>&1 || \
 	        { cat $(@D)/iasl.log; exit 1; }
 
 $(B)/dm/%.o: %.c $(B)/firmware/dsdt.hex | deps
