@@ -506,6 +506,25 @@ static void test_callback_vector(void **state)
     assert_int_equal(take_interrupt(v), -1);
 }
 
+/* The upcall flag stays set after its vector was taken and is not another interrupt; what
+ * the APIC has behind it is. */
+static void test_behind_callback(void **state)
+{
+    struct vcpu_info info = {.evtchn_upcall_pending = 1};
+    struct hvm_intack upcall = {INTACK_VECTOR, 0xf3}, timer = {INTACK_LAPIC, 0x80};
+
+    d->hvm->callback_via = CALLBACK_VECTOR;
+    d->hvm->callback_value = 0xf3;
+    v->info = &info;
+    assert_false(hvm_intr_more(v, upcall));
+    assert_true(hvm_intr_more(v, timer));
+    vlapic_set_irq(v, 0x80, false);
+    assert_true(hvm_intr_more(v, upcall));
+    info.evtchn_upcall_pending = 0;
+    assert_int_equal(take_interrupt(v), 0x80);
+    assert_false(hvm_intr_more(v, timer));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
@@ -534,6 +553,7 @@ int main(void)
         T(init_keeps_base),
         T(msi),
         T(callback_vector),
+        T(behind_callback),
     };
 
     return cmocka_run_group_tests_name("vlapic", tests, NULL, NULL);

@@ -76,7 +76,7 @@ void hvm_intr_assist(struct vcpu *v)
         return;
     h->inject =
         (struct hvm_event){.valid = true, .vector = vector, .type = HVM_EVENT_EXTINT};
-    hvm_ops->request_intr_window(v, hvm_intr_pending(v).source != INTACK_NONE);
+    hvm_ops->request_intr_window(v, hvm_intr_more(v, ack));
 }
 
 /* An event channel wants v's attention: by the vCPU's own vector, or as the domain's

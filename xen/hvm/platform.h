@@ -63,6 +63,9 @@ struct hvm_intack {
 };
 struct hvm_intack hvm_intr_pending(struct vcpu *v);         /* no side effect */
 int hvm_intr_ack(struct vcpu *v, struct hvm_intack intack); /* vector; IRR to ISR */
+/* Does another wait behind the one that was acknowledged? The upcall flag stays set until
+ * the guest's handler clears it, and does not count again: whoever sets it anew kicks. */
+bool hvm_intr_more(struct vcpu *v, struct hvm_intack taken);
 /* Is there an interrupt that only the TPR keeps out? */
 bool vlapic_tpr_blocks(const struct vcpu *v);
 void vlapic_set_tpr(struct vcpu *v, uint8_t cr8);

@@ -126,15 +126,12 @@ void vlapic_update_derived(struct vlapic *s)
                    (lint0 & (APIC_LVT_MODE | APIC_LVT_MASKED)) == APIC_EXTINT << 8);
 }
 
-struct hvm_intack hvm_intr_pending(struct vcpu *v)
+/* What the interrupt controllers have for it. */
+static struct hvm_intack controllers_pending(struct vcpu *v)
 {
-    struct hvm_domain *hd = v->domain->hvm;
     struct vlapic *s = v->hvm->vlapic;
     int vector;
 
-    if (hd->callback_via == CALLBACK_VECTOR && v->info &&
-        READ_ONCE(v->info->evtchn_upcall_pending))
-        return (struct hvm_intack){INTACK_VECTOR, hd->callback_value};
     if (platform_pic_pending(v))
         return (struct hvm_intack){INTACK_PIC, 0};
     if (likely(!(READ_ONCE(s->irr[0]) | READ_ONCE(s->irr[1]) | READ_ONCE(s->irr[2]) |
@@ -144,6 +141,24 @@ struct hvm_intack hvm_intr_pending(struct vcpu *v)
     if (vector >= 0 && (vector >> 4) > (s->ppr >> 4))
         return (struct hvm_intack){INTACK_LAPIC, vector};
     return (struct hvm_intack){INTACK_NONE, 0};
+}
+
+struct hvm_intack hvm_intr_pending(struct vcpu *v)
+{
+    struct hvm_domain *hd = v->domain->hvm;
+
+    if (hd->callback_via == CALLBACK_VECTOR && v->info &&
+        READ_ONCE(v->info->evtchn_upcall_pending))
+        return (struct hvm_intack){INTACK_VECTOR, hd->callback_value};
+    return controllers_pending(v);
+}
+
+bool hvm_intr_more(struct vcpu *v, struct hvm_intack taken)
+{
+    struct hvm_intack next =
+        taken.source == INTACK_VECTOR ? controllers_pending(v) : hvm_intr_pending(v);
+
+    return next.source != INTACK_NONE;
 }
 
 bool vlapic_tpr_blocks(const struct vcpu *v)
