@@ -19,6 +19,8 @@
 #define PORT_KBC        0x64
 #define KBC_PULSE_RESET 0xfe
 #define PORT_CONFIG     0xcf8 /* .. 0xcff */
+#define PORT_PIT        0x40
+#define PIT_PORTS       4
 
 static void close_ports(uint8_t *iopm, unsigned int first, unsigned int count)
 {
@@ -61,6 +63,19 @@ static bool reset_write(struct vcpu *v, uint16_t port, unsigned int bytes, uint3
     return true;
 }
 
+/* There is no PIT: its counters stand at 0. Linux's quick calibration takes that for an
+ * end; of all ones, which may be the counter's start, it reads 100,000. */
+static bool no_pit_read(struct vcpu *v, uint16_t port, unsigned int bytes, uint32_t *val)
+{
+    *val = 0;
+    return true;
+}
+
+static bool no_pit_write(struct vcpu *v, uint16_t port, unsigned int bytes, uint32_t val)
+{
+    return true;
+}
+
 static int watch(struct domain *d, uint16_t first, uint8_t bytes,
                  bool (*write)(struct vcpu *, uint16_t, unsigned int, uint32_t))
 {
@@ -72,6 +87,8 @@ static int watch(struct domain *d, uint16_t first, uint8_t bytes,
 
 int dom0_open_ports(struct domain *d)
 {
+    static const struct port_handler no_pit = {PORT_PIT, PORT_PIT + PIT_PORTS - 1, 1,
+                                               no_pit_read, no_pit_write};
     uint16_t reset = acpi.reset_space == ACPI_SPACE_IO ? acpi.reset_addr : 0;
     uint8_t *iopm = d->hvm->iopm;
     int rc;
@@ -80,11 +97,13 @@ int dom0_open_ports(struct domain *d)
     close_ports(iopm, 0x20, 2);
     close_ports(iopm, 0xa0, 2);
     close_ports(iopm, 0x4d0, 2);
-    close_ports(iopm, 0x40, 4);
+    close_ports(iopm, PORT_PIT, PIT_PORTS);
     for (unsigned int port = 0; port < 0x10000; port++)
         if (console_owns_port(port))
             close_ports(iopm, port, 1);
-    rc = watch(d, PORT_KBC, 1, reset_write);
+    rc = platform_add_ports(d, &no_pit);
+    if (!rc)
+        rc = watch(d, PORT_KBC, 1, reset_write);
     if (!rc && acpi.pm1a_cnt)
         rc = watch(d, acpi.pm1a_cnt, 2, pm1_write);
     if (!rc && acpi.pm1b_cnt)
