@@ -20,7 +20,7 @@ struct percpu fake_cpu;
 struct vcpu *fake_current;
 ns_t fake_now;
 uint8_t fake_ram[FAKE_RAM_BYTES];
-unsigned int fake_kicks, fake_inits, fake_sipis;
+unsigned int fake_kicks, fake_yields, fake_inits, fake_sipis;
 unsigned int fake_gsi_updates, fake_gsi_eois, fake_last_gsi;
 uint64_t fake_last_rte;
 uint64_t tsc_hz = 2000000000;
@@ -122,6 +122,11 @@ void pass(ns_t ns)
 void vcpu_kick(struct vcpu *v)
 {
     fake_kicks++;
+}
+
+void vcpu_yield_to_waiting(void)
+{
+    fake_yields++;
 }
 
 void vcpu_online(struct vcpu *v)

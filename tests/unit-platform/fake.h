@@ -29,7 +29,7 @@
 
 extern ns_t fake_now;
 extern uint8_t fake_ram[FAKE_RAM_BYTES];
-extern unsigned int fake_kicks, fake_inits, fake_sipis;
+extern unsigned int fake_kicks, fake_yields, fake_inits, fake_sipis;
 extern unsigned int fake_gsi_updates, fake_gsi_eois, fake_last_gsi;
 extern uint64_t fake_last_rte;
 

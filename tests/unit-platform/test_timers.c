@@ -551,6 +551,25 @@ static void test_pm_timer(void **state)
     assert_int_equal(val, (uint32_t)(b + 2000ull * PM_TIMER_HZ));
 }
 
+/* A loop that waits for the timer gives way to others; reading the time does not. */
+static void test_pm_timer_poll(void **state)
+{
+    uint32_t val;
+
+    fake_yields = 0;
+    for (int i = 0; i < 100; i++) {
+        pass(20 * NS_PER_US);
+        assert_true(platform_port_read(v, 0x1f48, 4, &val));
+    }
+    assert_in_range(fake_yields, 8, 25);
+    fake_yields = 0;
+    for (int i = 0; i < 100; i++) {
+        pass(i % 4 ? 20 * NS_PER_US : NS_PER_MS);
+        assert_true(platform_port_read(v, 0x1f48, 4, &val));
+    }
+    assert_int_equal(fake_yields, 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
@@ -576,6 +595,7 @@ int main(void)
         T(hpet_32bit),
         T(hpet_nonsense),
         T(pm_timer),
+        T(pm_timer_poll),
     };
 
     return cmocka_run_group_tests_name("timers", tests, NULL, NULL);

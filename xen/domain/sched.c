@@ -332,6 +332,12 @@ void vcpu_yield(void)
     schedule();
 }
 
+void vcpu_yield_to_waiting(void)
+{
+    if (READ_ONCE(queues[this_cpu()->id]->nr))
+        vcpu_yield();
+}
+
 void vcpu_online(struct vcpu *v)
 {
     struct sched_cpu *q = lock_queue_of(v);

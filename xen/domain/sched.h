@@ -35,6 +35,8 @@ void vcpu_wake(struct vcpu *v);
  * is in guest mode elsewhere. */
 void vcpu_kick(struct vcpu *v);
 void vcpu_yield(void);
+/* For one that only waits: yield, if another vCPU wants this CPU. No lock held. */
+void vcpu_yield_to_waiting(void);
 
 /* Bring a vCPU on or off line (VCPUOP_up/down, INIT/SIPI). */
 void vcpu_online(struct vcpu *v);

@@ -182,6 +182,8 @@ struct hvm_vcpu {
     bool flush_tlb;       /* the guest's TLB entries go at the next entry */
     uint32_t flush_gen_seen; /* of p2m.flush_gen, before the last entry */
     bool hlt;                /* in HLT: blocked until an interrupt is deliverable */
+    ns_t pmtimer_read;       /* when it last read the PM timer */
+    uint8_t pmtimer_polls;   /* how many times in quick succession */
     bool init_pending, sipi_pending, wait_sipi; /* domain.lock */
     uint8_t sipi_vector;
     void *xsave; /* FPU state while not in registers: XSAVE area, 64-aligned */

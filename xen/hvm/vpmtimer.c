@@ -5,9 +5,11 @@
  * rest. The timer's status bit and the SCI at the carry are not modelled. On the native
  * boards the PM1 event block is the device model's; at the two places of Xen's platform
  * device models rely on the hypervisor for it. Firmware polls the timer in its delay
- * loops: the read must be short.
+ * loops: the read must be short, and who polls leaves the CPU to others, for its device
+ * model may be among them.
  */
 #include "hvm/vpmtimer.h"
+#include "domain/sched.h"
 #include "lib/errno.h"
 #include "mm/frame.h"
 #include <xen/hvm/params.h>
@@ -16,6 +18,10 @@
 #define NATIVE_PM_BASE 0x600 /* of our own boards, as on QEMU's */
 #define SCI_IRQ        9     /* as hvmloader's FADT says */
 
+/* So many reads, each so soon after the one before, are a loop that waits. */
+#define POLL_READS  8
+#define POLL_GAP_NS (50 * NS_PER_US)
+
 /* Of PM1_STS and PM1_EN: what raises the SCI (ACPI 6.4, tables 4.12 and 4.13). */
 #define PM1_TIMER  BIT(0)
 #define PM1_GLOBAL BIT(5)
@@ -23,17 +29,34 @@
 #define PM1_SLEEP  BIT(9)
 #define PM1_SCI    (PM1_TIMER | PM1_GLOBAL | PM1_POWER | PM1_SLEEP)
 
-uint32_t vpmtimer_count(const struct domain *d)
+static uint32_t count_at(const struct domain *d, ns_t now)
 {
-    uint64_t ns = hvm_guest_time(d) - d->hvm->pmtimer->base;
+    uint64_t ns = now - d->hvm->pmtimer->base;
 
     return ns / NS_PER_S * PM_TIMER_HZ + ns % NS_PER_S * PM_TIMER_HZ / NS_PER_S;
 }
 
+uint32_t vpmtimer_count(const struct domain *d)
+{
+    return count_at(d, hvm_guest_time(d));
+}
+
+static void note_poll(struct hvm_vcpu *h, ns_t now)
+{
+    h->pmtimer_polls = now - h->pmtimer_read < POLL_GAP_NS ? h->pmtimer_polls + 1 : 0;
+    h->pmtimer_read = now;
+    if (h->pmtimer_polls >= POLL_READS) {
+        h->pmtimer_polls = 0;
+        vcpu_yield_to_waiting();
+    }
+}
+
 static bool pmtimer_read(struct vcpu *v, uint16_t port, unsigned int bytes, uint32_t *val)
 {
-    uint32_t count = vpmtimer_count(v->domain);
+    ns_t now = hvm_guest_time(v->domain);
+    uint32_t count = count_at(v->domain, now);
 
+    note_poll(v->hvm, now);
     count >>= (port - v->domain->hvm->pmtimer->port) * 8;
     *val = bytes < 4 ? count & ((1u << bytes * 8) - 1) : count;
     return true;
