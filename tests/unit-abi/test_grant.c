@@ -302,6 +302,26 @@ static void version_2(void **state)
     assert_int_equal(v1[1].flags, GTF_permit_access);
 }
 
+/* The toolstack's entries stay in use while the version changes, there and back. */
+static void version_2_with_reserved_in_use(void **state)
+{
+    struct gnttab_map_grant_ref m;
+
+    assert_int_equal(grant_seed(granter, 1, USER, GFN(5)), 0);
+    m = map(user, 1, HOLE, 0);
+    assert_int_equal(m.status, GNTST_okay);
+    to_version_2();
+    assert_int_equal(v2[1].hdr.flags, GTF_permit_access);
+    assert_int_equal(status[1], GTF_reading | GTF_writing);
+    v2[2] = (grant_entry_v2_t){.full_page = {{GTF_permit_access, USER}, 0, 1ull << 32}};
+    assert_int_equal(grant_set_version(granter, 1), -ERANGE);
+    v2[2] = (grant_entry_v2_t){.hdr = {GTF_invalid, 0}};
+    assert_int_equal(grant_set_version(granter, 1), 0);
+    assert_int_equal(v1[1].flags, GTF_permit_access | GTF_reading | GTF_writing);
+    assert_int_equal(unmap(user, HOLE, m.handle), GNTST_okay);
+    assert_int_equal(v1[1].flags, GTF_permit_access);
+}
+
 static void parts_of_pages(void **state)
 {
     char *from = fake_page(granter, 5), *to = fake_page(user, 3);
@@ -494,9 +514,13 @@ static void unstable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(map_and_unmap),  T(refused),   T(bad_unmaps),   T(handles_run_out), T(copies),
-        T(version_2),      T(passed_on), T(granter_dies), T(user_dies),       T(swaps),
-        T(parts_of_pages), T(limits),    T(unstable),
+        T(map_and_unmap),  T(refused),
+        T(bad_unmaps),     T(handles_run_out),
+        T(copies),         T(version_2),
+        T(passed_on),      T(granter_dies),
+        T(user_dies),      T(swaps),
+        T(parts_of_pages), T(limits),
+        T(unstable),       T(version_2_with_reserved_in_use),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -176,12 +176,16 @@ int grant_seed(struct domain *d, unsigned int ref, domid_t domid, gfn_t gfn)
 }
 
 /* What becomes of the reserved entries (console, store): they mean the same in the other
- * form. All others are the guest's, and it starts afresh. */
+ * form, and may be in use. All others are the guest's, and it starts afresh. */
 static int convert_entries(struct grant_table *gt, unsigned int version)
 {
     grant_entry_v2_t kept[GNTTAB_NR_RESERVED_ENTRIES];
+    uint16_t use[GNTTAB_NR_RESERVED_ENTRIES];
 
     for (unsigned int i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++) {
+        const struct grant_active *a = grant_active_entry(gt, i);
+
+        use[i] = (grant_in_use(a) ? GTF_reading : 0) | (a->writers ? GTF_writing : 0);
         if (version == 2) {
             const grant_entry_v1_t *e = grant_shared_v1(gt, i);
 
@@ -194,26 +198,30 @@ static int convert_entries(struct grant_table *gt, unsigned int version)
             if (type != GTF_invalid &&
                 (type != GTF_permit_access || kept[i].hdr.flags & GTF_sub_page ||
                  kept[i].full_page.frame > UINT32_MAX))
-                return -EINVAL;
+                return -ERANGE;
         }
         kept[i].hdr.flags &= ~(GTF_reading | GTF_writing);
     }
     for (unsigned int i = 0; i < gt->nr_frames; i++)
         memset(gt->frames[i].page, 0, PAGE_SIZE);
     for (unsigned int i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++) {
-        if (version == 2)
+        if (version == 2) {
             *grant_shared_v2(gt, i) = kept[i];
-        else
-            *grant_shared_v1(gt, i) = (grant_entry_v1_t){
-                kept[i].hdr.flags, kept[i].hdr.domid, (uint32_t)kept[i].full_page.frame};
+            *grant_status_word(gt, i) = use[i];
+        } else {
+            *grant_shared_v1(gt, i) =
+                (grant_entry_v1_t){kept[i].hdr.flags | use[i], kept[i].hdr.domid,
+                                   (uint32_t)kept[i].full_page.frame};
+        }
     }
     return 0;
 }
 
+/* Is anything of the guest's own in use? The reserved entries usually are. */
 static bool anything_in_use(const struct grant_table *gt)
 {
     for (unsigned int i = 0; i < gt->nr_frames; i++)
-        for (unsigned int j = 0; j < V1_PER_FRAME; j++)
+        for (unsigned int j = i ? 0 : GNTTAB_NR_RESERVED_ENTRIES; j < V1_PER_FRAME; j++)
             if (grant_in_use(&gt->active[i][j]))
                 return true;
     return false;
