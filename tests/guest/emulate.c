@@ -165,6 +165,38 @@ SNIPPET("movdqa %xmm0, (%rdi)", 0);
 SNIPPET("movq %xmm0, (%rdi)", 0);
 SNIPPET("movd (%rsi), %xmm0", 0);
 SNIPPET("movntdq %xmm0, (%rdi)", 0);
+/* Arithmetic on vectors: registers and memory, to general registers, flags. */
+SNIPPET("paddb (%rsi), %xmm0", 0);
+SNIPPET("psubq %xmm0, %xmm0", 0);
+SNIPPET("pmaddwd (%rsi), %xmm0", 0);
+SNIPPET("punpcklbw (%rsi), %xmm0", 0);
+SNIPPET("pshufd $0x1b, (%rsi), %xmm0", 0);
+SNIPPET("psrldq $3, %xmm0", 0);
+SNIPPET("psllw (%rsi), %xmm0", 0);
+SNIPPET("pcmpgtd (%rsi), %xmm0", 0);
+SNIPPET("pinsrw $3, (%rsi), %xmm0", 0);
+SNIPPET("pextrw $5, %xmm0, %eax", 0);
+SNIPPET3("movl $7, %eax", "cvtsi2sd %eax, %xmm0", "", 0);
+SNIPPET3("cvtsi2sdq (%rsi), %xmm0", "addsd %xmm0, %xmm0", "cvttsd2si %xmm0, %rdx", 0);
+SNIPPET3("cvtdq2ps (%rsi), %xmm0", "mulps %xmm0, %xmm0", "", 0);
+SNIPPET3("cvtdq2ps (%rsi), %xmm0", "cvttss2si %xmm0, %rdx", "", 0);
+SNIPPET3("cvtdq2pd (%rsi), %xmm0", "sqrtpd %xmm0, %xmm0", "", 0);
+SNIPPET3("cvtdq2ps (%rsi), %xmm0", "shufps $0x1b, %xmm0, %xmm0", "", 0);
+SNIPPET3("cvtdq2ps (%rsi), %xmm0", "cmpltps 16(%rsi), %xmm0", "", 0);
+SNIPPET3("cvtdq2ps (%rsi), %xmm0", "comiss %xmm0, %xmm0", "", 0);
+SNIPPET("paddb 1(%rsi), %xmm0", 0);
+SNIPPET3("movq (%rsi), %mm3", "paddw 8(%rsi), %mm3", "movq %mm3, (%rdi)\nemms", 0);
+SNIPPET3("movq (%rsi), %mm3", "psrlq $5, %mm3", "movq %mm3, (%rdi)\nemms", 0);
+/* x87: the register stack, operands of all kinds, flags. */
+SNIPPET3("fninit\nfildll (%rsi)", "fmuls 8(%rsi)", "fstpl (%rdi)", 0);
+SNIPPET3("fninit\nfildll (%rsi)", "fistpl (%rdi)", "", 0);
+SNIPPET3("fninit\nfildll (%rsi)", "fstpt (%rdi)", "", 0);
+SNIPPET3("fninit\nfildl (%rsi)", "fbstp (%rdi)", "", 0);
+SNIPPET3("fninit\nfildll (%rsi)\nfldpi", "fdivrp %st, %st(1)", "fstpt (%rdi)", 0);
+SNIPPET3("fninit", "fldt (%rsi)", "fstpt (%rdi)", 0);
+SNIPPET3("fninit\nfildl (%rsi)\nfldz", "fcomip %st(1), %st", "", 0);
+SNIPPET3("fninit\nfildl (%rsi)\nfld1", "fcmovb %st(1), %st", "fstpl (%rdi)", 0);
+SNIPPET3("fninit\nfld1\nmovq $0x700000000000, %rdi", "fstpl (%rdi)", "", 0);
 /* Faults. */
 SNIPPET3("movl $0, %ecx", "divl %ecx", "", 0);
 SNIPPET3("movq $0x700000000000, %rdi", "movl %eax, (%rdi)", "", 0);
@@ -175,6 +207,17 @@ SNIPPET("movaps %xmm0, 1(%rdi)", 0);
  * is nothing to compare with; the host's processor is asked in tests/unit-emulate. */
 SNIPPET("int3", 0);
 SNIPPETS_END(table);
+
+SNIPPETS_BEGIN(avx);
+SNIPPET3("vmovdqu (%rsi), %ymm1", "vaddps 32(%rsi), %ymm1, %ymm2",
+         "vmovdqu %ymm2, (%rdi)", 0);
+SNIPPET3("vmovdqu (%rsi), %ymm1", "vpermilps $0x1b, %ymm1, %ymm3",
+         "vmovdqu %ymm3, 1(%rdi)", 0);
+SNIPPET3("vmovdqu (%rsi), %ymm1", "vextractf128 $1, %ymm1, (%rdi)", "", 0);
+SNIPPET3("vmovdqu (%rsi), %ymm1", "vptest 3(%rsi), %ymm1", "", 0);
+SNIPPET3("vmovdqu (%rsi), %ymm0", "vcvtsi2sdq 8(%rsi), %xmm0, %xmm0", "", 0);
+SNIPPET3("movq $0x700000000000, %rdi", "vextractf128 $1, %ymm1, (%rdi)", "", 0);
+SNIPPETS_END(avx);
 
 static uint8_t memory[2][SNIPPET_MEMORY] ALIGNED(64);
 static uint64_t seed = 0x123456789abcdefull;
@@ -307,6 +350,55 @@ static void changed_tables(void)
     check(a[0] == 7 && b[0] == 3, "tables: back to the first frame");
 }
 
+static void try_table(const struct snippet *s, const struct snippet *end)
+{
+    for (; s < end; s++) {
+        const char *what = NULL;
+
+        for (unsigned round = 0; round < ROUNDS && !what; round++)
+            what = compare(s);
+        check(!what, "%s%s%s", s->text, what ? " differs in: " : "", what ? what : "");
+    }
+}
+
+static void try_avx(void)
+{
+    uint32_t features = cpuid(1, 0).ecx;
+
+    if (!(features & 1u << 28) || !(features & 1u << 26)) {
+        skip("the processor has none", "AVX");
+        return;
+    }
+    write_cr4(read_cr4() | 1u << 18);
+    asm volatile("xsetbv" ::"a"(7), "d"(0), "c"(0));
+    try_table(avx, avx_end);
+}
+
+static void divide_zero(void *arg)
+{
+    asm volatile("xorps %xmm0, %xmm0\n\tud2; .ascii \"xen\"; divss %xmm0, %xmm0");
+}
+
+/* #XM, which some emulated processors do not raise by themselves. */
+static void unmasked(void)
+{
+    uint32_t mxcsr = 0x1f00, usual = 0x1f80; /* invalid operations are not masked */
+    struct fault fault;
+
+    write_cr4(read_cr4() | 1u << 10);
+    asm volatile("ldmxcsr %0" ::"m"(mxcsr));
+    fault = catch_call(divide_zero, NULL);
+    asm volatile("stmxcsr %0" : "=m"(mxcsr));
+    check(fault.vector == 19, "0 / 0, not masked, is #XM");
+    check_eq(mxcsr, 0x1f01, "and MXCSR says why");
+    write_cr4(read_cr4() & ~(1ull << 10));
+    mxcsr = 0x1f00;
+    asm volatile("ldmxcsr %0" ::"m"(mxcsr));
+    fault = catch_call(divide_zero, NULL);
+    asm volatile("ldmxcsr %0" ::"m"(usual));
+    check(fault.vector == VEC_UD, "and #UD without CR4.OSXMMEXCPT");
+}
+
 void test_main(void)
 {
     if (option_present("self"))
@@ -315,12 +407,9 @@ void test_main(void)
         skip("no forced emulation prefix (option hvm_fep)", "emulator");
         return;
     }
-    for (const struct snippet *s = table; s < table_end; s++) {
-        const char *what = NULL;
-
-        for (unsigned round = 0; round < ROUNDS && !what; round++)
-            what = compare(s);
-        check(!what, "%s%s%s", s->text, what ? " differs in: " : "", what ? what : "");
-    }
+    try_table(table, table_end);
+    try_avx();
+    if (!option_present("self"))
+        unmasked();
     changed_tables();
 }

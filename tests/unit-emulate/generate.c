@@ -51,23 +51,26 @@ static void put_prefixes(struct rng *r, unsigned int bits, struct candidate *c,
         put(c, at, 0x40 | rng_below(r, 16));
 }
 
-/* Opcodes of 0F that move vector registers, for VEX. */
-static const uint8_t vex_opcodes[] = {
-    0x10, 0x11, 0x12, 0x13, 0x16, 0x17, 0x28, 0x29, 0x2b, 0x50, 0x54, 0x55, 0x56, 0x57,
-    0x6e, 0x6f, 0x77, 0x7e, 0x7f, 0xae, 0xd6, 0xd7, 0xdb, 0xdf, 0xe7, 0xeb, 0xef, 0xf0,
-};
+/* The second half of the map is nearly empty. */
+static uint8_t map2_opcode(struct rng *r)
+{
+    return rng_chance(r, 30)   ? 0xf0 + rng_below(r, 8)
+           : rng_chance(r, 60) ? rng_below(r, 0x60)
+                               : rng_next(r);
+}
+
+static uint8_t map3_opcode(struct rng *r)
+{
+    return rng_chance(r, 20)   ? 0xf0
+           : rng_chance(r, 70) ? rng_below(r, 0x64)
+                               : rng_next(r);
+}
 
 static void put_vex(struct rng *r, struct candidate *c, unsigned int *at)
 {
     unsigned int map = 1 + rng_below(r, 3);
-    uint8_t op;
+    uint8_t op = map == 1 ? rng_next(r) : map == 2 ? map2_opcode(r) : map3_opcode(r);
 
-    if (map == 1)
-        op = vex_opcodes[rng_below(r, sizeof(vex_opcodes))];
-    else if (map == 2)
-        op = rng_chance(r, 10) ? 0x2a : 0xf2 + rng_below(r, 6);
-    else
-        op = 0xf0;
     if (map == 1 && rng_chance(r, 50)) {
         put(c, at, 0xc5);
         put(c, at, rng_next(r) | (rng_chance(r, 50) ? 0x78 : 0));
@@ -93,7 +96,11 @@ void candidate_make(struct rng *r, unsigned int bits, struct candidate *c)
     } else if (kind < 92) {
         put(c, &at, 0x0f);
         put(c, &at, 0x38);
-        put(c, &at, rng_chance(r, 20) ? 0x2a : 0xf0 + rng_below(r, 8));
+        put(c, &at, map2_opcode(r));
+    } else if (kind < 94) {
+        put(c, &at, 0x0f);
+        put(c, &at, 0x3a);
+        put(c, &at, map3_opcode(r));
     } else {
         if (rng_chance(r, 90))
             at = 0;
@@ -161,6 +168,9 @@ bool candidate_runs(const struct candidate *c)
     if ((p[0] & 0xfe) == 0xe0 &&
         (memchr(c->bytes, 0xf2, p - c->bytes) || memchr(c->bytes, 0xf3, p - c->bytes)))
         return false;
+    /* FNSTENV, FNSAVE: where the last instruction was */
+    if ((p[0] == 0xd9 || p[0] == 0xdd) && p[1] < 0xc0 && (p[1] >> 3 & 7) == 6)
+        return false;
     if (p[0] != 0x0f)
         return true;
     switch (p[1]) {
@@ -195,11 +205,37 @@ bool candidate_required(const struct candidate *c)
     case ZYDIS_MNEMONIC_FXRSTOR64:
     case ZYDIS_MNEMONIC_UD0 ... ZYDIS_MNEMONIC_UD2:
     case ZYDIS_MNEMONIC_RSM:
+    /* Part of their operand is not accessed. */
+    case ZYDIS_MNEMONIC_MASKMOVDQU:
+    case ZYDIS_MNEMONIC_MASKMOVQ:
+    case ZYDIS_MNEMONIC_VMASKMOVDQU:
+    case ZYDIS_MNEMONIC_VMASKMOVPD:
+    case ZYDIS_MNEMONIC_VMASKMOVPS:
+    case ZYDIS_MNEMONIC_VPMASKMOVD:
+    case ZYDIS_MNEMONIC_VPMASKMOVQ:
         return false;
     default:
         break;
     }
+    if (c->insn.meta.category == ZYDIS_CATEGORY_AVX2GATHER)
+        return false;
     switch (c->insn.meta.isa_ext) {
+    case ZYDIS_ISA_EXT_X87:
+    case ZYDIS_ISA_EXT_MMX:
+    case ZYDIS_ISA_EXT_SSE:
+    case ZYDIS_ISA_EXT_SSE2:
+    case ZYDIS_ISA_EXT_SSE3:
+    case ZYDIS_ISA_EXT_SSSE3:
+    case ZYDIS_ISA_EXT_SSE4:
+    case ZYDIS_ISA_EXT_AES:
+    case ZYDIS_ISA_EXT_PCLMULQDQ:
+    case ZYDIS_ISA_EXT_AVX:
+    case ZYDIS_ISA_EXT_AVX2:
+    case ZYDIS_ISA_EXT_AVXAES:
+    case ZYDIS_ISA_EXT_AVX2GATHER:
+    case ZYDIS_ISA_EXT_FMA:
+    case ZYDIS_ISA_EXT_F16C:
+    case ZYDIS_ISA_EXT_SHA:
     case ZYDIS_ISA_EXT_BASE:
     case ZYDIS_ISA_EXT_LONGMODE:
     case ZYDIS_ISA_EXT_BMI1:

@@ -403,6 +403,7 @@ static int m_vec_write(struct emul_ctxt *c, enum emul_vec_kind kind, unsigned in
 
     if (kind == EMUL_VEC_MMX) {
         memcpy(&m->mm[reg], buf, 8);
+        m->mm_exponent[reg] = 0xffff;
         m->ftw = 0xff;
         return EMUL_OKAY;
     }

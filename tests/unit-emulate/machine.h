@@ -44,6 +44,7 @@ struct machine {
     uint64_t msr_value[MACHINE_MSRS];
     uint8_t ymm[16][32];
     uint64_t mm[8];
+    uint16_t mm_exponent[8]; /* with mm[]: the x87 registers from TOP on */
     uint16_t fcw, fsw;
     uint8_t ftw;
     uint32_t mxcsr;

@@ -22,7 +22,7 @@ $(B)/tests/unit/test_emulate: $(addprefix $(B)/tests/unit-emulate/,test_emulate.
 	$(HOSTCC) $(TEST_CFLAGS) $^ -o $@ -lcmocka
 
 $(B)/tests/unit/test_emulate_oracle: $(addprefix $(B)/tests/unit-emulate/,test_oracle.o trial.o \
-        generate.o native.o machine.o) $(EMULATE_OBJ)
+        runner.o generate.o native.o machine.o) $(EMULATE_OBJ)
 	@mkdir -p $(@D)
 	$(HOSTCC) $(TEST_CFLAGS) $^ -o $@ -lcmocka -lZydis
 

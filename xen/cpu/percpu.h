@@ -25,6 +25,8 @@ struct percpu {
     struct vcpu *fpu_owner;        /* whose FPU state is in the registers, or NULL */
     struct sched_cpu *sched;       /* domain/sched.c */
     struct timer_cpu *timers;      /* cpu/timer.c */
+    uint8_t *stub;                 /* cpu/stub.c: its page, to write to */
+    const void *stub_code;         /* the same, to execute */
     uint64_t irq_count;
     uint64_t nmi_count;
     ns_t idle_time; /* ns spent in idle */

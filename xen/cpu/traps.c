@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cpu/traps.h"
 #include "cpu/nmi.h"
+#include "cpu/stub.h"
 #include "cpu/x86.h"
 #include "domain/domain.h"
 #include "mm/paging.h"
@@ -137,7 +138,7 @@ void trap_dispatch(struct trap_frame *f)
         nmi_handle(f);
         return;
     }
-    if (f->vector != X86_DF && f->vector != X86_MC && fixup(f))
+    if (f->vector != X86_DF && f->vector != X86_MC && (fixup(f) || stub_fixup(f)))
         return;
     panic_begin();
     printk("\nFatal %s (vector %lu) in the hypervisor\n",

@@ -10,6 +10,7 @@
 #include "hvm/ioreq.h"
 #include "hvm/platform.h"
 #include "cpu/percpu.h"
+#include "cpu/stub.h"
 #include "cpu/x86.h"
 #include "mm/frame.h"
 #include "lib/errno.h"
@@ -503,9 +504,14 @@ static int op_vec_write(struct emul_ctxt *c, enum emul_vec_kind kind, unsigned i
 
 static int op_fpu(struct emul_ctxt *c, enum emul_fpu_op op, void *data)
 {
+    static const uint8_t fwait = 0x9b;
+    struct stub_regs regs = {0};
+
     switch (op) {
     case EMUL_FPU_ENTER:
-        break; /* no pending #MF is taken from here: the next x87 instruction does */
+        if (stub_run(&fwait, 1, &regs) == X86_MF)
+            return emul_raise(c, X86_MF);
+        break;
     case EMUL_FPU_FNINIT:
         __asm__ volatile("fninit");
         break;
@@ -531,6 +537,33 @@ static int op_fpu(struct emul_ctxt *c, enum emul_fpu_op op, void *data)
         __asm__ volatile("ldmxcsr %0" ::"m"(*(uint32_t *)data));
         break;
     }
+    return EMUL_OKAY;
+}
+
+/* The guest's vector and x87 registers are in the processor: run it as it is. */
+static int op_native(struct emul_ctxt *c, struct emul_native *n)
+{
+    struct vcpu *v = vcpu_of(c);
+    struct stub_regs regs = {.rax = n->rax,
+                             .rcx = n->rcx,
+                             .rdx = n->rdx,
+                             .rdi = (uintptr_t)n->mem,
+                             .rflags = n->rflags};
+    int vector;
+
+    if (!n->keep)
+        hvm_fpu_save(v);
+    vector = stub_run(n->insn, n->len, &regs);
+    __asm__ volatile("stmxcsr %0" : "=m"(n->mxcsr)::"memory");
+    if (!n->keep)
+        hvm_fpu_restore(v);
+    n->vector = vector < 0 ? EMUL_NATIVE_NONE : (uint8_t)vector;
+    n->rax = regs.rax;
+    n->rcx = regs.rcx;
+    n->rdx = regs.rdx;
+    n->rflags = regs.rflags;
+    if (n->pointers && n->keep && vector < 0)
+        hvm_fpu_set_pointers(v, n->fop, n->fip, n->fdp);
     return EMUL_OKAY;
 }
 
@@ -561,6 +594,7 @@ static const struct emul_ops ops = {
     .vec_read = op_vec_read,
     .vec_write = op_vec_write,
     .fpu = op_fpu,
+    .native = op_native,
 };
 
 static void inject_emulated(struct vcpu *v, const struct emul_event *e)
@@ -639,6 +673,13 @@ static uint32_t emul_features(struct domain *d)
         {XEN_X86_FEATURE_CR8_LEGACY, EMUL_F_CR8_LOCK},
         {XEN_X86_FEATURE_MMX, EMUL_F_MMX},
         {XEN_X86_FEATURE_CLZERO, EMUL_F_CLZERO},
+        {XEN_X86_FEATURE_SSSE3, EMUL_F_SSSE3},
+        {XEN_X86_FEATURE_SSE4_2, EMUL_F_SSE42},
+        {XEN_X86_FEATURE_AESNI, EMUL_F_AES},
+        {XEN_X86_FEATURE_PCLMULQDQ, EMUL_F_PCLMUL},
+        {XEN_X86_FEATURE_FMA, EMUL_F_FMA},
+        {XEN_X86_FEATURE_F16C, EMUL_F_F16C},
+        {XEN_X86_FEATURE_SHA, EMUL_F_SHA},
     };
     struct hvm_domain *hd = d->hvm;
 

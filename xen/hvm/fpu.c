@@ -104,6 +104,19 @@ void hvm_fpu_reset(struct vcpu *v)
         hvm_fpu_restore(v);
 }
 
+/* Pointers to the last x87 instruction, which otherwise would be those of the
+ * hypervisor's own code. */
+void hvm_fpu_set_pointers(struct vcpu *v, uint16_t fop, uint64_t fip, uint64_t fdp)
+{
+    uint8_t *area = v->hvm->xsave;
+
+    hvm_fpu_save(v);
+    *(uint16_t *)(area + 6) = fop;
+    *(uint64_t *)(area + 8) = fip;
+    *(uint64_t *)(area + 16) = fdp;
+    hvm_fpu_restore(v);
+}
+
 /* The registers are live while the vCPU runs in the hypervisor. Going through the save
  * area costs two instructions and no table of register moves; MMIO with vector registers
  * is rare. */

@@ -326,6 +326,8 @@ int hvm_fpu_vec_read(struct vcpu *v, bool mmx, unsigned int reg, void *buf,
                      unsigned int bytes);
 int hvm_fpu_vec_write(struct vcpu *v, bool mmx, unsigned int reg, const void *buf,
                       unsigned int bytes, bool zero_upper);
+/* FOP, FIP and FDP of the current vCPU. */
+void hvm_fpu_set_pointers(struct vcpu *v, uint16_t fop, uint64_t fip, uint64_t fdp);
 
 /* Queue an exception for the current vCPU with the double-fault rules (APM vol 2, 8.2.9).
  */

@@ -10,6 +10,7 @@
 #include "cpu/mitigation/mitigation.h"
 #include "cpu/percpu.h"
 #include "cpu/smp.h"
+#include "cpu/stub.h"
 #include "cpu/x86.h"
 #include "domain/sched.h"
 #include "mm/frame.h"
@@ -31,7 +32,7 @@ _Static_assert(offsetof(struct hvm_vcpu, spec) == SPEC_GUEST_CTRL &&
 static void cpu_up(void *failed)
 {
     hvm_fpu_init();
-    if (hvm_ops->cpu_up())
+    if (stub_init_cpu() || hvm_ops->cpu_up())
         __atomic_store_n((bool *)failed, true, __ATOMIC_RELAXED);
 }
 

@@ -369,6 +369,18 @@ void *map_mmio_wc(uint64_t maddr, size_t bytes)
     return map_mmio_as(maddr, bytes, PTE_WC_4K);
 }
 
+const void *map_code(uint64_t maddr, unsigned int n)
+{
+    uint64_t va = CODE_BASE + (uint64_t)n * PAGE_SIZE, *e;
+
+    spin_lock(&map_lock);
+    e = walk(va, 1);
+    if (e)
+        *e = maddr | RX | PTE_G;
+    spin_unlock(&map_lock);
+    return e ? (const void *)va : NULL;
+}
+
 void paging_map_trampoline(bool on)
 {
     static uint64_t *pd, *pdpt;

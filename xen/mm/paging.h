@@ -4,6 +4,7 @@
  *   0xffff900000000000  frame table
  *   0xffffa00000000000  MMIO mappings, never unmapped
  *   0xffffb00000000000  stacks with guard pages
+ *   0xffffc00000000000  code made at run time, a page per CPU: r-x
  *   0xffffffff80000000  the image: text r-x, constants r--, data rw-
  */
 #ifndef CORBEL_MM_PAGING_H
@@ -16,6 +17,7 @@
 #define MMIO_END        0xffffb00000000000ul
 #define STACKS_BASE     0xffffb00000000000ul
 #define STACKS_END      0xffffc00000000000ul
+#define CODE_BASE       0xffffc00000000000ul
 
 #define PTE_P    BIT(0)
 #define PTE_W    BIT(1)
@@ -42,6 +44,10 @@ void paging_init_cpu(void);
 void *map_mmio_wc(uint64_t maddr, size_t bytes);
 /* Identity-map the first 2 MiB executable, for CPUs that start; and take it away. */
 void paging_map_trampoline(bool on);
+
+/* Map a page of RAM executable and read-only, in slot n of CODE_BASE; NULL if there is no
+ * memory for tables. The direct map shows it as before: writable, not executable. */
+const void *map_code(uint64_t maddr, unsigned int n);
 
 /* A stack of 2^order pages, cleared, with an unmapped page below it. Lowest address. */
 void *stack_alloc(unsigned int order);

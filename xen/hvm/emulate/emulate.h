@@ -12,8 +12,11 @@
  * succeeded, so after EMUL_RETRY the instruction can be run again from the start.  A
  * repeated string instruction commits each finished iteration and leaves RIP on itself.
  *
+ * Arithmetic on vector and x87 registers is the processor's: ops.native runs the
+ * instruction itself, with its memory operand in a buffer.
+ *
  * Left out: alignment checks (#AC), hardware breakpoints (DR7), branch single-stepping,
- * CET, EVEX and XOP encodings, arithmetic on vector and x87 registers.
+ * CET, EVEX and XOP encodings, 3DNow!, SSE4A, gathers and masked moves.
  */
 #ifndef CORBEL_HVM_EMULATE_EMULATE_H
 #define CORBEL_HVM_EMULATE_EMULATE_H
@@ -90,6 +93,13 @@ struct emul_seg {
 #define EMUL_F_MMX        (1u << 21)
 #define EMUL_F_SVM        (1u << 22)
 #define EMUL_F_CLZERO     (1u << 23)
+#define EMUL_F_SSSE3      (1u << 24)
+#define EMUL_F_SSE42      (1u << 25)
+#define EMUL_F_AES        (1u << 26)
+#define EMUL_F_PCLMUL     (1u << 27)
+#define EMUL_F_FMA        (1u << 28)
+#define EMUL_F_F16C       (1u << 29)
+#define EMUL_F_SHA        (1u << 30)
 
 /* How memory is accessed: argument of the memory callbacks. */
 #define EMUL_ACC_READ   0u
@@ -149,6 +159,25 @@ enum emul_cache_op {
     EMUL_CACHE_WBINVD,
     EMUL_CACHE_INVD,
     EMUL_CACHE_FLUSH, /* CLFLUSH, CLFLUSHOPT, CLWB of one address */
+};
+
+/* One vector or x87 instruction for ops.native. Its memory operand, if it has one, is
+ * (RDI), and mem[] is what RDI points to; its general register operands are RAX, RCX and
+ * RDX. So it reads and writes nothing but these, the status flags and the guest's vector
+ * and x87 registers. */
+#define EMUL_NATIVE_MEM  128 /* bytes: FSAVE's image is the largest operand */
+#define EMUL_NATIVE_NONE 0xffu
+struct emul_native {
+    uint8_t mem[EMUL_NATIVE_MEM];
+    uint64_t rax, rcx, rdx, rflags; /* in and out; of rflags only the status flags */
+    uint8_t insn[16];
+    uint8_t len;
+    bool keep;      /* false: a trial, after which the guest's registers are as before */
+    bool pointers;  /* x87: the pointers to the last instruction become these three */
+    uint8_t vector; /* out: the exception that it raised, or EMUL_NATIVE_NONE */
+    uint16_t fop;
+    uint64_t fip, fdp;
+    uint32_t mxcsr; /* out: as the instruction left it, also in a trial */
 };
 
 struct emul_ctxt;
@@ -212,6 +241,10 @@ struct emul_ops {
     int (*vec_write)(struct emul_ctxt *c, enum emul_vec_kind kind, unsigned int reg,
                      const void *buf, unsigned int bytes, bool zero_upper);
     int (*fpu)(struct emul_ctxt *c, enum emul_fpu_op op, void *data);
+
+    /* Optional: run an instruction on the processor; EMUL_OKAY also if it raised an
+     * exception. */
+    int (*native)(struct emul_ctxt *c, struct emul_native *n);
 
     int (*hypercall)(struct emul_ctxt *c); /* optional: VMCALL, VMMCALL */
 };

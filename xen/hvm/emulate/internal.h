@@ -25,6 +25,7 @@ enum {
     CR4_TSD = 1u << 2,
     CR4_PCE = 1u << 8,
     CR4_OSFXSR = 1u << 9,
+    CR4_OSXMMEXCPT = 1u << 10,
     CR4_UMIP = 1u << 11,
     CR4_FSGSBASE = 1u << 16,
     CR4_OSXSAVE = 1u << 18,
@@ -47,6 +48,8 @@ enum {
     X_SS = 12,
     X_GP = 13,
     X_PF = 14,
+    X_MF = 16,
+    X_XM = 19,
 };
 
 enum {
@@ -302,6 +305,43 @@ static inline unsigned int vex_reg(const struct emul_ctxt *c)
 /* Whether the state that an instruction needs is on: else #UD or #NM. */
 int vec_check(struct emul_ctxt *c, enum emul_vec_kind kind);
 
+/* The memory operand, n bytes; `aligned`: #GP(0) if it is not at a multiple of n. */
+int mem_vec(struct emul_ctxt *c, bool write, void *buf, unsigned int n, bool aligned);
+
+/* What an instruction of op_vec_native() is: VF_*, see vector_table.c. 0: invalid. */
+uint32_t vec_form(unsigned int map, unsigned int opcode, unsigned int pp);
+
+enum {
+    /* the memory operand: nothing there, a whole vector, a part of one, a number of bytes
+     */
+    VF_REG = 1, /* only registers */
+    VF_FULL,
+    VF_HALF,
+    VF_QUARTER,
+    VF_EIGHTH,
+    VF_1,
+    VF_2,
+    VF_4,
+    VF_8,
+    VF_16,
+    VF_BY_W, /* 4 bytes, 8 with REX.W or VEX.W */
+    VF_SIZE = 15,
+    VF_ALIGNED = 1 << 4, /* to its size, unless VEX encoded */
+    VF_STORE = 1 << 5,   /* the ModRM operand is the destination */
+    VF_GPR_REG = 1 << 6, /* ModRM.reg is a general register, the destination */
+    VF_GPR_RM = 1 << 7,  /* so is ModRM.rm, if it is a register */
+    VF_MMX = 1 << 8,     /* on MMX registers */
+    VF_VEX = 1 << 9,     /* only VEX encoded */
+    VF_LEGACY = 1 << 10, /* never VEX encoded */
+    VF_AVX2 = 1 << 11,   /* on 32 bytes it needs AVX2 */
+    VF_FP = 1 << 12,     /* may raise #XM */
+    VF_STRING = 1 << 13, /* SSE4.2's: lengths in RAX and RDX, index in RCX */
+    VF_FEATURE = 14,     /* shift of the number of the feature's bit in EMUL_F_* */
+};
+
+/* Run *n on the processor and turn an exception of it into the guest's. */
+int vec_run(struct emul_ctxt *c, struct emul_native *n);
+
 /* --- handlers that the opcode tables name
  * ------------------------------------------------ */
 
@@ -327,8 +367,8 @@ emul_fn op_hlt, op_cli, op_sti, op_cpuid, op_rdtsc, op_rdmsr, op_wrmsr, op_rdpmc
     op_lsl, op_syscall, op_sysret, op_sysenter, op_sysexit, op_cache_inv, op_ud;
 emul_fn op_vec_10, op_vec_11, op_vec_12, op_vec_13, op_vec_16, op_vec_17, op_vec_28,
     op_vec_29, op_vec_2b, op_vec_6e, op_vec_7e, op_vec_6f, op_vec_7f, op_vec_d6,
-    op_vec_e7, op_vec_f0, op_vec_2a, op_vec_logic, op_movmsk, op_emms, op_grp15, op_fpu,
-    op_fwait;
+    op_vec_e7, op_vec_f0, op_vec_2a, op_vec_logic, op_vec_native, op_movmsk, op_emms,
+    op_grp15, op_fpu, op_fwait;
 
 /* A task switch in the middle of an instruction (task.c). */
 int emul_task_switch(struct emul_ctxt *c, uint16_t sel, enum emul_task_reason why,

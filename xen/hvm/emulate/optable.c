@@ -172,6 +172,7 @@ const struct emul_opcode emul_map1[256] = {
     [0x11] = { op_vec_11, M | OP_VEX },
     [0x12] = { op_vec_12, M | OP_VEX },
     [0x13] = { op_vec_13, M | OP_VEX | OP_MEM },
+    [0x14 ... 0x15] = { op_vec_native, M | OP_VEX },
     [0x16] = { op_vec_16, M | OP_VEX },
     [0x17] = { op_vec_17, M | OP_VEX | OP_MEM },
     [0x18 ... 0x1f] = { op_nop_rm, M },
@@ -182,7 +183,9 @@ const struct emul_opcode emul_map1[256] = {
     [0x24 ... 0x27] = INVALID,
     [0x28] = { op_vec_28, M | OP_VEX },
     [0x29] = { op_vec_29, M | OP_VEX },
+    [0x2a] = { op_vec_native, M | OP_VEX },
     [0x2b] = { op_vec_2b, M | OP_VEX | OP_MEM },
+    [0x2c ... 0x2f] = { op_vec_native, M | OP_VEX },
     [0x30] = { op_wrmsr, OP_CPL0 },
     [0x31] = { op_rdtsc, 0 },
     [0x32] = { op_rdmsr, OP_CPL0 },
@@ -194,11 +197,16 @@ const struct emul_opcode emul_map1[256] = {
     [0x3b ... 0x3f] = INVALID,
     [0x40 ... 0x4f] = { op_cmov, M },
     [0x50] = { op_movmsk, M | OP_VEX },
+    [0x51 ... 0x53] = { op_vec_native, M | OP_VEX },
     [0x54 ... 0x57] = { op_vec_logic, M | OP_VEX },
+    [0x58 ... 0x6d] = { op_vec_native, M | OP_VEX },
     [0x6e] = { op_vec_6e, M | OP_VEX },
     [0x6f] = { op_vec_6f, M | OP_VEX },
+    [0x70 ... 0x73] = { op_vec_native, M | OP_VEX | OP_IMM8U },
+    [0x74 ... 0x76] = { op_vec_native, M | OP_VEX },
     [0x77] = { op_emms, OP_VEX },
     [0x7a ... 0x7b] = INVALID,
+    [0x7c ... 0x7d] = { op_vec_native, M | OP_VEX },
     [0x7e] = { op_vec_7e, M | OP_VEX },
     [0x7f] = { op_vec_7f, M | OP_VEX },
     [0x80 ... 0x8f] = { op_jcc, OP_F64 | OP_IMMZ },
@@ -232,25 +240,41 @@ const struct emul_opcode emul_map1[256] = {
     [0xbe ... 0xbf] = { op_movsx, M },
     [0xc0] = { op_xadd, M | B | OP_LOCK },
     [0xc1] = { op_xadd, M | OP_LOCK },
+    [0xc2] = { op_vec_native, M | OP_VEX | OP_IMM8U },
     [0xc3] = { op_movnti, M | OP_MEM },
+    [0xc4 ... 0xc6] = { op_vec_native, M | OP_VEX | OP_IMM8U },
     [0xc7] = { op_grp9, M | OP_LOCK },
     [0xc8 ... 0xcf] = { op_bswap, 0 },
+    [0xd0 ... 0xd5] = { op_vec_native, M | OP_VEX },
     [0xd6] = { op_vec_d6, M | OP_VEX },
     [0xd7] = { op_movmsk, M | OP_VEX },
+    [0xd8 ... 0xda] = { op_vec_native, M | OP_VEX },
     [0xdb] = { op_vec_logic, M | OP_VEX },
+    [0xdc ... 0xde] = { op_vec_native, M | OP_VEX },
     [0xdf] = { op_vec_logic, M | OP_VEX },
+    [0xe0 ... 0xe6] = { op_vec_native, M | OP_VEX },
     [0xe7] = { op_vec_e7, M | OP_VEX },
+    [0xe8 ... 0xea] = { op_vec_native, M | OP_VEX },
     [0xeb] = { op_vec_logic, M | OP_VEX },
+    [0xec ... 0xee] = { op_vec_native, M | OP_VEX },
     [0xef] = { op_vec_logic, M | OP_VEX },
     [0xf0] = { op_vec_f0, M | OP_VEX | OP_MEM },
+    [0xf1 ... 0xf6] = { op_vec_native, M | OP_VEX },
+    [0xf8 ... 0xfe] = { op_vec_native, M | OP_VEX },
     [0xff] = {op_ud, 0},
 };
 
 static const struct emul_opcode unknown = { NULL, 0 };
 
+static bool is_vector(unsigned int map, uint8_t opcode)
+{
+    return vec_form(map, opcode, 0) || vec_form(map, opcode, 1);
+}
+
 const struct emul_opcode *emul_map2(uint8_t opcode)
 {
     static const struct emul_opcode movntdqa = { op_vec_2a, M | OP_VEX | OP_MEM };
+    static const struct emul_opcode vector = { op_vec_native, M | OP_VEX };
     static const struct emul_opcode f[8] = {
         [0] = { op_map2_f0, M },
         [1] = { op_map2_f1, M },
@@ -263,12 +287,17 @@ const struct emul_opcode *emul_map2(uint8_t opcode)
 
     if (opcode == 0x2a)
         return &movntdqa;
+    if (is_vector(2, opcode))
+        return &vector;
     return opcode >= 0xf0 && opcode <= 0xf7 ? &f[opcode & 7] : &unknown;
 }
 
 const struct emul_opcode *emul_map3(uint8_t opcode)
 {
     static const struct emul_opcode rorx = { op_rorx, M | OP_VEXONLY | OP_IMM8U };
+    static const struct emul_opcode vector = { op_vec_native, M | OP_VEX | OP_IMM8U };
 
+    if (is_vector(3, opcode))
+        return &vector;
     return opcode == 0xf0 ? &rorx : &unknown;
 }

@@ -1,8 +1,8 @@
-/* SSE and AVX moves, bitwise operations, state instructions, the x87 control word.
+/* SSE and AVX moves, bitwise operations, state instructions.
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Only data movement: what compilers and drivers use on device memory, and what test
- * kernels use to probe #NM and #UD.  Arithmetic is EMUL_UNHANDLEABLE.
+ * Data movement: what compilers and drivers use on device memory, and what test kernels
+ * use to probe #NM and #UD.  Arithmetic is in vector.c.
  */
 #include "hvm/emulate/internal.h"
 
@@ -46,8 +46,7 @@ static bool no_vvvv(const struct emul_ctxt *c)
     return c->i.vvvv == 0; /* as decoded */
 }
 
-static int mem_vec(struct emul_ctxt *c, bool write, void *buf, unsigned int n,
-                   bool aligned)
+int mem_vec(struct emul_ctxt *c, bool write, void *buf, unsigned int n, bool aligned)
 {
     unsigned int access = write ? EMUL_ACC_WRITE : EMUL_ACC_READ;
     uint64_t lin = c->i.ea;
@@ -551,74 +550,4 @@ int op_grp15(struct emul_ctxt *c)
     if (sub == 6 && c->i.pp == 1)
         return c->features & EMUL_F_CLWB ? do_clflush(c) : ud(c);
     return EMUL_UNHANDLEABLE; /* FXSAVE, FXRSTOR, XSAVE ... */
-}
-
-/* --- x87
- * ------------------------------------------------------------------------------------------
- */
-
-/* 9B: FWAIT */
-int op_fwait(struct emul_ctxt *c)
-{
-    if ((c->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS))
-        return emul_raise(c, X_NM);
-    return c->ops->fpu(c, EMUL_FPU_ENTER, NULL);
-}
-
-static int fpu_word(struct emul_ctxt *c, enum emul_fpu_op op)
-{
-    uint16_t w = 0;
-    uint64_t v;
-    int rc;
-
-    if (op == EMUL_FPU_SET_CW) {
-        rc = c->ops->fpu(c, EMUL_FPU_ENTER, NULL);
-        if (rc == EMUL_OKAY)
-            rc = ea_read(c, 0, 2, &v);
-        if (rc != EMUL_OKAY)
-            return rc;
-        w = v;
-        return c->ops->fpu(c, op, &w);
-    }
-    rc = c->ops->fpu(c, op, &w);
-    if (rc != EMUL_OKAY)
-        return rc;
-    return c->i.mem ? ea_write(c, 0, 2, w) : (reg_set(c, R_RAX, 2, w), EMUL_OKAY);
-}
-
-/* D8-DF: the instructions that only touch control and status */
-int op_fpu(struct emul_ctxt *c)
-{
-    unsigned int op = (c->i.opcode & 7) << 8 | c->i.modrm;
-
-    if (c->cr0 & (CR0_EM | CR0_TS))
-        return emul_raise(c, X_NM);
-    if (c->i.mem) {
-        switch ((op & 0x700) | (c->i.reg & 7)) {
-        case 0x105:
-            return fpu_word(c, EMUL_FPU_SET_CW);
-        case 0x107:
-            return fpu_word(c, EMUL_FPU_GET_CW);
-        case 0x507:
-            return fpu_word(c, EMUL_FPU_GET_SW);
-        default:
-            return EMUL_UNHANDLEABLE;
-        }
-    }
-    switch (op) {
-    case 0x1d0: /* FNOP */
-        return c->ops->fpu(c, EMUL_FPU_ENTER, NULL);
-    case 0x3e0: /* FNENI, FNDISI, FNSETPM of old coprocessors */
-    case 0x3e1:
-    case 0x3e4:
-        return EMUL_OKAY;
-    case 0x3e2:
-        return c->ops->fpu(c, EMUL_FPU_FNCLEX, NULL);
-    case 0x3e3:
-        return c->ops->fpu(c, EMUL_FPU_FNINIT, NULL);
-    case 0x7e0:
-        return fpu_word(c, EMUL_FPU_GET_SW);
-    default:
-        return EMUL_UNHANDLEABLE;
-    }
 }
