@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/input-event-codes.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <rfb/rfb.h>
@@ -25,10 +24,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "machine.h"
+#include "vnc_address.h"
 #include "vnc_keys.h"
 
 #define FRAME_MS       33
@@ -37,9 +36,7 @@
 #define RECTS          32
 #define CLIENTS_MOST   16
 #define CLIENT_WAIT_MS 5000
-#define FIRST_PORT     5900
-#define DISPLAYS       100 /* smaller numbers are displays, larger ones ports */
-#define PASSWORD_BYTES 8   /* more do not count in VNC authentication */
+#define PASSWORD_BYTES 8 /* more do not count in VNC authentication */
 #define BLANK_WIDTH    640
 #define BLANK_HEIGHT   400
 
@@ -59,9 +56,8 @@ struct rect {
 struct vnc_server {
     struct machine *machine;
     struct display *display;
-    char address[300];
-    char unix_path[108];
-    unsigned open_handles; /* libuv's; the last close frees us */
+    struct vnc_listener listener; /* its fd: server thread */
+    unsigned open_handles;        /* libuv's; the last close frees us */
 
     /* main thread */
     uv_async_t wake_main;
@@ -90,7 +86,7 @@ struct vnc_server {
 
     /* server thread */
     pthread_t thread;
-    int listen_fd, wake_fd;
+    int wake_fd;
     rfbScreenInfoPtr screen;
 };
 
@@ -470,7 +466,7 @@ static void tell_size(struct vnc_server *v)
 static void accept_clients(struct vnc_server *v)
 {
     for (;;) {
-        int fd = accept4(v->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+        int fd = accept4(v->listener.fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
             return;
         /* libvncserver waits with select(). */
@@ -499,7 +495,7 @@ static void *serve(void *opaque)
 
     while (!stopping(v, &open)) {
         struct pollfd fds[2] = {{.fd = v->wake_fd, .events = POLLIN},
-                                {.fd = open ? v->listen_fd : -1, .events = POLLIN}};
+                                {.fd = open ? v->listener.fd : -1, .events = POLLIN}};
         /* Nobody there: sleep until somebody comes. */
         poll(fds, 2, v->screen->clientHead ? 0 : -1);
         if (fds[0].revents)
@@ -520,120 +516,6 @@ static void *serve(void *opaque)
 
 static void quiet(const char *format, ...)
 {
-}
-
-static int listen_unix(struct vnc_server *v, const char *path, struct error *error)
-{
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-
-    if (strlen(path) >= sizeof(at.sun_path))
-        return error_set(error, -ENAMETOOLONG, "--vnc: '%s' is too long", path);
-    strcpy(at.sun_path, path);
-    v->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (v->listen_fd < 0)
-        return error_set(error, -errno, "--vnc: socket: %s", strerror(errno));
-    unlink(path);
-    if (bind(v->listen_fd, (struct sockaddr *)&at, sizeof(at)) ||
-        listen(v->listen_fd, CLIENTS_MOST))
-        return error_set(error, -errno, "--vnc: cannot listen on '%s': %s", path,
-                         strerror(errno));
-    strcpy(v->unix_path, path);
-    snprintf(v->address, sizeof(v->address), "unix:%s", path);
-    return 0;
-}
-
-static int listen_on(struct vnc_server *v, const struct addrinfo *a)
-{
-    int on = 1;
-
-    v->listen_fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (v->listen_fd < 0)
-        return -errno;
-    setsockopt(v->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(v->listen_fd, a->ai_addr, a->ai_addrlen) == 0 &&
-        listen(v->listen_fd, CLIENTS_MOST) == 0)
-        return 0;
-    int err = -errno;
-    close(v->listen_fd);
-    v->listen_fd = -1;
-    return err;
-}
-
-/* ADDRESS[,to=N][,password=on], as QEMU writes it: how many more ports may be tried, and
- * that nobody comes in before a password was set. */
-static int parse_address_options(const char *text, char *address, size_t room,
-                                 unsigned *more, bool *password, struct error *error)
-{
-    struct options o;
-    uint64_t to = 0;
-    int err = options_parse(&o, text, "address", error);
-
-    if (err)
-        return err;
-    const char *where = options_take(&o, "address"), *tries = options_take(&o, "to");
-    const char *need = options_take(&o, "password");
-    err = options_check_used(&o, "--vnc", error);
-    if (!err && (!where || snprintf(address, room, "%s", where) >= (int)room ||
-                 (tries && (parse_u64(tries, &to) || to > DISPLAYS)) ||
-                 (need && parse_bool(need, password))))
-        err = error_set(error, -EINVAL, "--vnc '%s' makes no sense", text);
-    *more = (unsigned)to;
-    options_free(&o);
-    return err;
-}
-
-/* HOST:N, [V6]:N or :N. */
-static int split_address(const char *address, char *host, size_t room, unsigned *port)
-{
-    const char *colon = strrchr(address, ':');
-    uint64_t number;
-
-    if (!colon || parse_u64(colon + 1, &number) || number > 65535)
-        return -EINVAL;
-    size_t length = (size_t)(colon - address);
-    if (length >= 2 && address[0] == '[' && address[length - 1] == ']') {
-        address++;
-        length -= 2;
-    }
-    if (length >= room)
-        return -EINVAL;
-    memcpy(host, address, length);
-    host[length] = 0;
-    if (!length)
-        strcpy(host, "127.0.0.1");
-    *port = (unsigned)(number < DISPLAYS ? number + FIRST_PORT : number);
-    return 0;
-}
-
-static int listen_tcp(struct vnc_server *v, const char *address, unsigned more,
-                      struct error *error)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list;
-    char host[256], service[16];
-    unsigned port;
-
-    if (split_address(address, host, sizeof(host), &port))
-        return error_set(error, -EINVAL,
-                         "--vnc '%s' is not HOST:PORT, :DISPLAY or unix:PATH", address);
-    int err = -EADDRINUSE;
-    for (unsigned last = port + more; err == -EADDRINUSE && port <= last; port++) {
-        snprintf(service, sizeof(service), "%u", port);
-        int bad = getaddrinfo(host, service, &hints, &list);
-        if (bad)
-            return error_set(error, -EINVAL, "--vnc: host '%s': %s", host,
-                             gai_strerror(bad));
-        err = -EADDRNOTAVAIL;
-        for (const struct addrinfo *a = list; a && err; a = a->ai_next)
-            err = listen_on(v, a);
-        freeaddrinfo(list);
-    }
-    port--;
-    if (err)
-        return error_set(error, err, "--vnc: cannot listen on %s port %u: %s", host, port,
-                         strerror(-err));
-    snprintf(v->address, sizeof(v->address), strchr(host, ':') ? "[%s]:%u" : "%s:%u",
-             host, port);
-    return 0;
 }
 
 static int make_screen(struct vnc_server *v, struct error *error)
@@ -671,12 +553,9 @@ static void handle_closed(uv_handle_t *handle)
 
 static void free_server(struct vnc_server *v)
 {
-    if (v->listen_fd >= 0)
-        close(v->listen_fd);
     if (v->wake_fd >= 0)
         close(v->wake_fd);
-    if (*v->unix_path)
-        unlink(v->unix_path);
+    vnc_listener_close(&v->listener);
     if (v->screen) {
         free(v->screen->frameBuffer);
         rfbScreenCleanup(v->screen);
@@ -719,14 +598,11 @@ struct vnc_server *vnc_start(struct machine *machine, const char *address,
                              struct error *error)
 {
     struct vnc_server *v = must_alloc(sizeof(*v));
-    char where[256] = "";
-    unsigned more = 0;
-    bool password = false;
     int err;
 
     v->machine = machine;
     v->display = machine_display(machine);
-    v->listen_fd = v->wake_fd = -1;
+    v->listener.fd = v->wake_fd = -1;
     v->viewer.resized = surface_resized;
     v->viewer.changed = surface_changed;
     v->viewer.opaque = v;
@@ -734,13 +610,9 @@ struct vnc_server *vnc_start(struct machine *machine, const char *address,
     if (!v->display)
         err = error_set(error, -ENODEV, "--vnc: this machine has no screen");
     else
-        err =
-            parse_address_options(address, where, sizeof(where), &more, &password, error);
-    if (!err && strncmp(where, "unix:", 5) == 0)
-        err = listen_unix(v, where + 5, error);
-    else if (!err)
-        err = listen_tcp(v, where, more, error);
-    if (!err && password) /* no client knows this one: the real one comes by control */
+        err = vnc_listen(&v->listener, address, CLIENTS_MOST, error);
+    /* No viewer knows the first password: the real one comes by control. */
+    if (!err && v->listener.password)
         v->password_set = true;
     if (!err)
         err = make_screen(v, error);
@@ -786,7 +658,7 @@ unsigned vnc_clients(const struct vnc_server *server)
 
 const char *vnc_address(const struct vnc_server *v)
 {
-    return v->address;
+    return v->listener.address;
 }
 
 void vnc_stop(struct vnc_server *v)
