@@ -16,6 +16,7 @@ $(DEVICE_TESTS): $(B)/tests/unit/test_%: $(B)/tests/unit-devices/test_%.o \
 	$(HOSTCC) $(TEST_CFLAGS) -o $@ $^ $(DM_LIBS) -lcmocka $(DEVICE_TEST_LIBS)
 
 $(B)/tests/unit/test_vnc: DEVICE_TEST_LIBS += -lvncclient
+$(B)/tests/unit/test_vga: $(B)/tests/unit-devices/vga_bench.o
 
 DEPS += qemu-system-x86
 SYSTEM_TESTS += tests/unit-devices/compare-qemu
