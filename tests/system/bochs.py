@@ -13,7 +13,8 @@ import subprocess
 import tempfile
 import time
 
-from machine import CORBEL, PATIENCE, Ended, Machine, grub_rescue
+from grub import grub_rescue
+from machine import CORBEL, PATIENCE, Ended, Machine
 
 BOCHS = os.environ.get("BOCHS", "bochs-bin")
 MODEL = os.environ.get("BOCHS_CPU", "corei7_haswell_4770")
@@ -47,13 +48,13 @@ pci: enabled=1, chipset=i440fx
 
 def _disk(directory, kernel, args, initrd, options, image):
     """A GRUB image that can be booted as a disk."""
-    files = {"corbel": image, "kernel": kernel}
+    files = {"boot/corbel": image, "boot/kernel": kernel}
     lines = (f"multiboot /boot/corbel com1=115200,8n1 console=com1 {options}\n"
              f"module /boot/kernel {args}")
     if initrd:
-        files["initrd"] = initrd
+        files["boot/initrd"] = initrd
         lines += "\nmodule /boot/initrd"
-    return grub_rescue(os.path.join(directory, "disk"), files, lines,
+    return grub_rescue(os.path.join(directory, "disk"), files, lines + "\nboot\n",
                        "-d", "/usr/lib/grub/i386-pc")
 
 

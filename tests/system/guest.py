@@ -7,12 +7,12 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import os
 import re
 import select
-import shutil
 import socket
 import subprocess
 import sys
 import time
 
+from grub import grub_rescue
 from screen import Screen, ScreenError
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -246,28 +246,10 @@ def linux_initrd(path):
 
 def linux_iso(directory, arguments, name="linux.iso"):
     """A CD-ROM that boots the Linux guest with these words for its kernel."""
-    stage = os.path.join(directory, name + ".d")
-    os.makedirs(os.path.join(stage, "boot/grub"))
     initrd = os.path.join(directory, "initrd")
     if not os.path.exists(initrd):
         linux_initrd(initrd)
-    shutil.copy(initrd, os.path.join(stage, "boot/initrd"))
-    shutil.copy(os.path.join(BUILD, "dom0/vmlinuz"), os.path.join(stage, "boot/vmlinuz"))
     with open(os.path.join(HERE, "guest/grub.cfg"), encoding="ascii") as f:
         menu = f.read().replace("@ARGS@", arguments)
-    return grub_iso(directory, menu, stage, name)
-
-
-def grub_iso(directory, menu, stage=None, name="grub.iso"):
-    """A CD-ROM with GRUB, its menu and the files of the stage."""
-    stage = stage or os.path.join(directory, name + ".d")
-    os.makedirs(os.path.join(stage, "boot/grub"), exist_ok=True)
-    with open(os.path.join(stage, "boot/grub/grub.cfg"), "w", encoding="ascii") as f:
-        f.write(menu)
-    with open(os.path.join(stage, "sums"), "w", encoding="ascii") as f:
-        subprocess.run("sha1sum $(find . -type f ! -name sums | sort)", shell=True, cwd=stage,
-                       stdout=f, check=True)
-    iso = os.path.join(directory, name)
-    subprocess.run(["grub-mkrescue", "-o", iso, stage], check=True, capture_output=True)
-    shutil.rmtree(stage)
-    return iso
+    files = {"boot/initrd": initrd, "boot/vmlinuz": os.path.join(BUILD, "dom0/vmlinuz")}
+    return grub_rescue(os.path.join(directory, name), files, menu, sums=True)

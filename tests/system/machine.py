@@ -275,21 +275,3 @@ def grub_image():
                             "-o", part, "multiboot2", "part_msdos", "part_gpt", "fat", "search",
                             "configfile", "normal", "boot"], check=True)
     return _make_once(os.path.join(PEER, "bootx64.efi"), make)
-
-
-def grub_rescue(image, files, lines, *options):
-    """Make a GRUB disk or CD that boots by `lines` of its configuration.
-
-    files    name below /boot: the file that is copied there
-    options  of grub-mkrescue; by default it boots on BIOS and on UEFI"""
-    with tempfile.TemporaryDirectory(dir=os.path.dirname(image)) as tree:
-        os.makedirs(os.path.join(tree, "boot", "grub"))
-        for name, source in files.items():
-            shutil.copy(source, os.path.join(tree, "boot", name))
-        with open(os.path.join(tree, "boot", "grub", "grub.cfg"), "w",
-                  encoding="ascii") as config:
-            config.write(f"set timeout=0\n{lines}\nboot\n")
-        subprocess.run(["grub-mkrescue", *options, "--fonts=", "--locales=", "--themes=",
-                        "-o", image, tree],
-                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return image
