@@ -3,7 +3,8 @@
 DEPS += libcmocka-dev xz-utils zstd lz4
 
 UX := $(B)/tests/unit-xen
-UX_TESTS := $(addprefix $(B)/tests/unit/,test_frame test_p2m test_print test_boot test_timer test_unpack)
+UX_TESTS := $(addprefix $(B)/tests/unit/,test_frame test_p2m test_print test_boot test_timer test_unpack \
+    test_dom0_elf)
 UNIT_TESTS += $(UX_TESTS)
 
 # Where the tests have the hypervisor's direct map.
@@ -27,6 +28,7 @@ $(B)/tests/unit/test_boot: $(UX)/test_boot.o $(UX)/strings.o \
 $(B)/tests/unit/test_timer: $(UX)/test_timer.o $(UX)/xen/cpu/timer.o
 $(B)/tests/unit/test_unpack: $(UX)/test_unpack.o $(patsubst xen/%.c,$(UX)/xen/%.o,\
     $(wildcard xen/lib/unpack/*.c))
+$(B)/tests/unit/test_dom0_elf: $(UX)/test_dom0_elf.o $(UX)/xen/domain/dom0_elf.o
 $(UX_TESTS):
 	@mkdir -p $(@D)
 	$(HOSTCC) $(TEST_CFLAGS) $(filter %.o,$^) -o $@ -lcmocka

@@ -296,11 +296,14 @@ static void test_bzimage(void **state)
     assert_int_equal(bzimage_payload(img, sizeof(img), &payload, &len), 0);
     assert_ptr_equal(payload, img + 1536 + 16);
     assert_int_equal(len, 256);
+    for (size_t cut = 0x250; cut < 1536 + 16 + 256; cut++)
+        assert_int_equal(bzimage_payload(img, cut, &payload, &len), -ENODATA);
+    assert_int_equal(bzimage_payload(img, 1536 + 16 + 256, &payload, &len), 0);
     img[0x24f] = 0x80; /* too long */
-    assert_int_equal(bzimage_payload(img, sizeof(img), &payload, &len), -EINVAL);
+    assert_int_equal(bzimage_payload(img, sizeof(img), &payload, &len), -ENODATA);
     img[0x24f] = 0;
     memset(img + 0x248, 0xff, 4);
-    assert_int_equal(bzimage_payload(img, sizeof(img), &payload, &len), -EINVAL);
+    assert_int_equal(bzimage_payload(img, sizeof(img), &payload, &len), -ENODATA);
     assert_int_equal(bzimage_payload(img, 0x24f, &payload, &len), -EINVAL);
     img[0x206] = 7; /* protocol 2.07 has no payload fields */
     assert_int_equal(bzimage_payload(img, sizeof(img), &payload, &len), -EINVAL);

@@ -85,12 +85,15 @@ option_custom("dom0_mem", parse_dom0_mem,
 static uint64_t wanted_frames(void)
 {
     uint64_t total = frames_total() << PAGE_SHIFT, bytes = mem_bytes;
+    /* Something is left for the hypervisor's own needs. */
+    uint64_t most = frames_free() - min(frames_free() / 2, (uint64_t)2048);
 
     if (!bytes)
         bytes = max(total / 4, (uint64_t)MB(512));
-    /* Something is left for the hypervisor's own needs. */
-    return min(bytes >> PAGE_SHIFT,
-               frames_free() - min(frames_free() / 2, (uint64_t)2048));
+    if (mem_bytes >> PAGE_SHIFT > most)
+        printk("dom0_mem=%luM is more than there is: Dom0 gets %lu MiB\n",
+               mem_bytes >> 20, most << PAGE_SHIFT >> 20);
+    return min(bytes >> PAGE_SHIFT, most);
 }
 
 /* Claim free frames from the bottom of memory and map them one to one. Not cleared: it is
@@ -213,10 +216,14 @@ static int unpack_kernel(struct domain *d, const struct boot_module *m,
 
     *image = module;
     *bytes = m->bytes;
-    if (bzimage_payload(module, m->bytes, &payload, &len))
+    rc = bzimage_payload(module, m->bytes, &payload, &len);
+    if (rc == -EINVAL)
         return 0;
-    if (len < 4)
+    if (rc || len < 4) {
+        printk("Dom0's kernel is cut short: %lu bytes are not all of this bzImage\n",
+               m->bytes);
         return -EINVAL;
+    }
     /* The kernel's build appends the unpacked size to the payload. */
     memcpy(&size, (const char *)payload + len - 4, 4);
     if (size < len || size > MB(512))
@@ -229,7 +236,12 @@ static int unpack_kernel(struct domain *d, const struct boot_module *m,
     *image = maddr_to_virt(scratch);
     rc = unpack(payload, len, maddr_to_virt(scratch), size, bytes);
     if (rc)
-        printk("Dom0's kernel cannot be unpacked: error %d\n", rc);
+        printk("Dom0's kernel cannot be unpacked: %s (error %d)\n",
+               rc == -EINVAL       ? "the file is damaged"
+               : rc == -EOPNOTSUPP ? "xz, gzip, lz4 and zstd are known, not this"
+               : rc == -ENOSPC     ? "it is larger than it says"
+                                   : "no memory",
+               rc);
     return rc;
 }
 
@@ -396,7 +408,7 @@ static struct domain *create(unsigned int vcpus)
 
 void dom0_build(void)
 {
-    unsigned int vcpus = max_vcpus ? min(max_vcpus, nr_cpus) : nr_cpus;
+    unsigned int vcpus = max_vcpus && max_vcpus < nr_cpus ? max_vcpus : nr_cpus;
     const struct boot_module *initrd = &boot_info.modules[1];
     uint64_t kernel_end, initrd_gpa = 0, start_info;
     struct domain *d;
@@ -406,6 +418,9 @@ void dom0_build(void)
     if (!boot_info.module_count)
         panic("No boot module: the first one is Dom0's kernel, the second its initrd "
               "(qemu: -initrd \"vmlinuz args,initrd\"; GRUB: module2 lines)");
+    if (max_vcpus > nr_cpus)
+        printk("dom0_max_vcpus=%u: there %s only %u CPU%s\n", max_vcpus,
+               nr_cpus == 1 ? "is" : "are", nr_cpus, nr_cpus == 1 ? "" : "s");
     d = create(vcpus);
     if (populate(d, wanted_frames()))
         panic("Dom0's memory cannot be allocated");

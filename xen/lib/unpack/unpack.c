@@ -14,6 +14,13 @@
 #define SECTOR         512
 #define VERSION_2_08   0x0208
 
+/* What kernels may be packed with, too, but few are. */
+static int not_handled(const uint8_t *in, size_t in_len, uint8_t *out, size_t out_max,
+                       size_t *out_len)
+{
+    return -EOPNOTSUPP;
+}
+
 static const struct {
     uint8_t magic[6], bytes;
     int (*fn)(const uint8_t *in, size_t in_len, uint8_t *out, size_t out_max,
@@ -24,6 +31,9 @@ static const struct {
     {{0x02, 0x21, 0x4c, 0x18}, 4, unpack_lz4}, /* legacy */
     {{0x04, 0x22, 0x4d, 0x18}, 4, unpack_lz4},
     {{0x28, 0xb5, 0x2f, 0xfd}, 4, unpack_zstd},
+    {{'B', 'Z', 'h'}, 3, not_handled},
+    {{0x5d, 0, 0}, 3, not_handled}, /* lzma, before xz */
+    {{0x89, 'L', 'Z', 'O', 0}, 5, not_handled},
 };
 
 int unpack(const void *in, size_t in_len, void *out, size_t out_max, size_t *out_len)
@@ -60,7 +70,7 @@ int bzimage_payload(const void *img, size_t len, const void **payload, size_t *p
     start += get32(p + PAYLOAD_OFFSET);
     bytes = get32(p + PAYLOAD_LENGTH);
     if (start > len || bytes > len - start)
-        return -EINVAL;
+        return -ENODATA;
     *payload = p + start;
     *plen = bytes;
     return 0;
