@@ -64,13 +64,14 @@ static void domain_free(struct domain *d)
     }
     sched_destroy_domain(d);
     zfree(d->vcpus);
+    ioreq_domain_free(d);
     grant_domain_free(d);
     evtchn_domain_free(d);
     hypercall_domain_free(d);
     hvm_domain_destroy(d);
     p2m_free(d);
     if (d->shared_info)
-        free_pages(d->shared_info, 0);
+        frame_put(virt_to_mfn(d->shared_info));
     zfree(d->memory_map);
     zfree(d);
 }

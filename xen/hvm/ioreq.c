@@ -620,6 +620,12 @@ void ioreq_domain_destroy(struct domain *d)
     }
 }
 
+void ioreq_domain_free(struct domain *d)
+{
+    zfree(d->ioreq);
+    d->ioreq = NULL;
+}
+
 int ioreq_vcpu_init(struct vcpu *v)
 {
     struct domain *d = v->domain;

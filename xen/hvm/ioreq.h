@@ -18,6 +18,7 @@
 
 int ioreq_domain_init(struct domain *d);
 void ioreq_domain_destroy(struct domain *d); /* all servers; wakes waiting vCPUs */
+void ioreq_domain_free(struct domain *d);    /* the last of it, when nobody refers to d */
 int ioreq_vcpu_init(struct vcpu *v);
 void ioreq_vcpu_destroy(struct vcpu *v);
 
