@@ -15,7 +15,9 @@ result() { # result STATUS NAME
 picture() {
     corbel dmesg -c >/dev/null
     corbel debug-keys mqe
-    corbel dmesg | sed -n 's/.*Memory:.*(\([0-9]*\) frames)/free frames: \1/p
+    corbel dmesg | sed -n 's/.*Memory:.*(\([0-9]*\) frames).*/free frames: \1/p
+        s/.*Small objects: \([0-9]*\), .* in \([0-9]*\) frames; larger ones: \([0-9]*\) frames; pages that domains may map: \([0-9]*\) frames/small objects: \1\nframes of small objects: \2\nframes of larger objects: \3\nframes that domains may map: \4/p
+        s/.*\(d[0-9]*\): RAM \([0-9]*\) frames, nested page tables \([0-9]*\) frames (\([0-9]*\) unlinked)/frames of \1: \2\nframes of page tables of \1: \3\nunlinked of them: \4/p
         s/.*\(d[0-9]*: alive\|d[0-9]*: [a-z]*ing\),.* \([0-9]*\) references.*/references of \1: \2/p
         s/.*\(d[0-9]*\): \([0-9]*\) event channels in use/event channels of \1: \2/p'
     echo "domains: $(corbel list | tail -n +2 | wc -l)"

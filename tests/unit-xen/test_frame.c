@@ -123,13 +123,16 @@ static void test_random(void **state)
     assert_all_free();
 }
 
-/* Blocks that were cleared beforehand: they count as free, domains get them first, and
- * they are there for everything else when the rest is used up. */
+static void put_block(mfn_t m)
+{
+    for (unsigned int i = 0; i < 1 << ORDER_2M; i++)
+        frame_put(mfn_add(m, i));
+}
+
+/* Blocks that were cleared beforehand: they count as free, and domains get them first. */
 static void test_scrub(void **state)
 {
-    static mfn_t big[8];
     mfn_t m, got, other;
-    unsigned int n = 0;
     uint32_t done;
 
     m = frame_scrub_begin(0, &done);
@@ -145,34 +148,63 @@ static void test_scrub(void **state)
     assert_int_equal(frames_free(), RAM);
     frame_scrub_end(0, PAGE_SIZE << ORDER_2M);
     assert_int_equal(frames_free(), RAM);
+    assert_int_equal(frames_cleared(), 1 << ORDER_2M);
 
     memset(mfn_to_virt(m), 0x5a, PAGE_SIZE); /* a mark: it must not be cleared again */
     got = frame_alloc_domain(&guest, ORDER_2M, 0);
     assert_int_equal(got.n, m.n);
     assert_int_equal(*(uint8_t *)mfn_to_virt(got), 0x5a);
     assert_int_equal(frames_free(), RAM - (1 << ORDER_2M));
+    assert_int_equal(frames_cleared(), 0);
     other = frame_alloc_domain(&guest, ORDER_2M, 0);
     assert_int_equal(*(uint8_t *)mfn_to_virt(other), 0);
-    for (unsigned int i = 0; i < 1 << ORDER_2M; i++) {
-        frame_put(mfn_add(got, i));
-        frame_put(mfn_add(other, i));
-    }
+    put_block(got);
+    put_block(other);
     assert_int_equal(frames_free(), RAM); /* with what CPU 1 left half done */
+}
 
-    /* All of the memory as cleared blocks but a reserve; then in blocks of 1 GiB. */
-    while (mfn_valid_number(frame_scrub_begin(0, &done))) {
+/* When all else is used up cleared blocks are there for everything, but no more of them
+ * than are needed, and no large allocation takes them apart. */
+static void test_cleared_are_reclaimed(void **state)
+{
+    static mfn_t blocks[RAM >> ORDER_2M], small[1 << 17];
+    struct domain poor = {.id = 9, .max_pages = 1, .ref_count = 1};
+    uint64_t cleared, n = 0, smalls = 0;
+    uint32_t done;
+    mfn_t m;
+
+    while (mfn_valid_number(frame_scrub_begin(0, &done)))
         frame_scrub_end(0, PAGE_SIZE << ORDER_2M);
-        n++;
-    }
-    assert_true(n > 2000 && n < RAM >> ORDER_2M);
+    cleared = frames_cleared();
+    assert_true(cleared > 2000 << ORDER_2M && cleared < RAM);
     assert_int_equal(frames_free(), RAM);
-    for (unsigned int i = 0; i < 4; i++) {
-        big[i] = frame_alloc(ORDER_1G);
-        assert_true(mfn_valid_number(big[i]));
+
+    assert_false(mfn_valid_number(frame_alloc(ORDER_1G)));
+    assert_false(mfn_valid_number(frame_alloc_domain(&guest, ORDER_1G, 0)));
+    assert_false(mfn_valid_number(frame_alloc_domain(&poor, ORDER_2M, 0)));
+    assert_int_equal(frames_cleared(), cleared);
+    m = frame_alloc_domain(&guest, ORDER_2M, 32); /* those above 4 GiB are no good */
+    assert_true(mfn_valid_number(m) && m.n + (1 << ORDER_2M) <= HOLE_HI);
+    put_block(m);
+    m = frame_alloc_domain(&guest, ORDER_2M, 30); /* far down in its list */
+    assert_true(mfn_valid_number(m) && m.n + (1 << ORDER_2M) <= 1 << ORDER_1G);
+    put_block(m);
+    cleared = frames_cleared();
+
+    while (frames_cleared() == cleared) {
+        small[smalls] = frame_alloc(0);
+        assert_true(mfn_valid_number(small[smalls]));
+        smalls++;
     }
-    assert_int_equal(frames_free(), RAM - (4ull << ORDER_1G));
-    for (unsigned int i = 0; i < 4; i++)
-        frame_free(big[i], ORDER_1G);
+    assert_int_equal(frames_cleared(), cleared - (1 << ORDER_2M));
+    while (mfn_valid_number(blocks[n] = frame_alloc(ORDER_2M)))
+        n++;
+    assert_int_equal(frames_cleared(), 0);
+    assert_int_equal(n, (cleared >> ORDER_2M)); /* with what CPU 1 left, less one */
+    while (n > 0)
+        frame_free(blocks[--n], ORDER_2M);
+    while (smalls > 0)
+        frame_free(small[--smalls], 0);
     assert_all_free();
 }
 
@@ -312,6 +344,7 @@ static void test_heap(void **state)
         size_t bytes;
         uint8_t fill;
     } o[2000];
+    struct heap_usage now;
 
     for (int step = 0; step < 100000; step++) {
         unsigned int i = random64() % 2000;
@@ -332,9 +365,14 @@ static void test_heap(void **state)
             assert_int_equal(o[i].p[k], 0);
         memset(o[i].p, o[i].fill, o[i].bytes);
     }
+    now = heap_usage();
+    assert_int_equal((now.slab_pages + now.large_pages), RAM - frames_free());
+    assert_true(now.objects > 0 && now.bytes <= now.slab_pages << PAGE_SHIFT);
     for (int i = 0; i < 2000; i++)
         zfree(o[i].p);
     zfree(NULL);
+    now = heap_usage();
+    assert_int_equal(now.slab_pages + now.objects + now.bytes + now.large_pages, 0);
     assert_null(zalloc(0));
     assert_null(zalloc(256 * 1024 + 1));
     assert_all_free();
@@ -352,7 +390,8 @@ int main(void)
         cmocka_unit_test(test_cleared),
         cmocka_unit_test(test_double_free_panics),
         cmocka_unit_test(test_heap),
-        cmocka_unit_test(test_scrub), /* it leaves the lists in another order */
+        cmocka_unit_test(test_scrub), /* these leave the lists in another order */
+        cmocka_unit_test(test_cleared_are_reclaimed),
     };
 
     return cmocka_run_group_tests_name("frame", tests, setup, NULL);

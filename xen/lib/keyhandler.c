@@ -157,8 +157,24 @@ static void key_interrupts(char key)
 
 static void key_memory(char key)
 {
-    printk("Memory: %lu MiB, free %lu MiB (%lu frames)\n", frames_total() >> 8,
-           frames_free() >> 8, frames_free());
+    struct heap_usage heap = heap_usage();
+
+    printk("Memory: %lu MiB, free %lu MiB (%lu frames), of it cleared %lu MiB\n",
+           frames_total() >> 8, frames_free() >> 8, frames_free(), frames_cleared() >> 8);
+    printk(
+        "Small objects: %lu, %lu KiB in %lu frames; larger ones: %lu frames; pages that "
+        "domains may map: %lu frames\n",
+        heap.objects, heap.bytes >> 10, heap.slab_pages, heap.large_pages,
+        frames_shared());
+    spin_lock(&domlist_lock);
+    list_for_each(e, &domain_list)
+    {
+        const struct domain *d = list_entry(e, struct domain, all_entry);
+
+        printk("d%u: RAM %lu frames, nested page tables %lu frames (%lu unlinked)\n",
+               d->id, d->tot_pages, d->p2m.nr_tables, d->p2m.nr_retired);
+    }
+    spin_unlock(&domlist_lock);
 }
 
 static void key_event_channels(char key)

@@ -9,7 +9,8 @@
  * in one block that is as large as can be.
  *
  * Free 2 MiB blocks that are known to be zero (mm/scrub.c makes them) are kept apart, for
- * domains; when nothing else is left they go back among the others.
+ * domains; when nothing else is left one at a time goes back among the others. They are
+ * not joined: a 1 GiB block is not made of them, its caller takes 2 MiB ones instead.
  *
  * frame_lock guards the free lists and the frames in them. Count, owner and state of a
  * frame in use change together, in one 64-bit word, without a lock.
@@ -39,9 +40,10 @@ static struct spinlock frame_lock; /* guards free_head, cleared_*, scrub_slots,
                                     free_frames, owners */
 static uint32_t free_head[ZONES][MAX_ORDER + 1];
 static uint64_t free_frames, total_frames;
+static uint64_t shared_frames; /* atomic */
 /* Cleared blocks, linked by frame.next of their first frames. In free_frames they count
  * as free; otherwise they are as if allocated by the hypervisor. */
-static uint32_t cleared_head = NIL;
+static uint32_t cleared_head[ZONES] = {NIL, NIL, NIL};
 static uint64_t cleared_blocks;
 /* The block that a CPU clears, or has left half done. It counts as free, too. */
 static struct scrub_slot {
@@ -193,25 +195,52 @@ static void release_block_2m(uint64_t m)
     block_free(m, ORDER_2M);
 }
 
-/* All cleared and half cleared blocks become ordinary free ones. Rare, and then not
- * repeated soon. */
-static void reclaim_cleared(void)
+/* Take a cleared block below `limit` off its list; ~0 if there is none. */
+static uint64_t cleared_take(uint64_t limit)
 {
-    while (cleared_head != NIL) {
-        uint64_t m = cleared_head;
+    for (int zone = ZONES - 1; zone >= 0; zone--) {
+        uint32_t *link = &cleared_head[zone], m;
 
-        cleared_head = frame_table[m].next;
-        release_block_2m(m);
+        /* Only where the limit cuts a zone is it more than the first one. */
+        while (*link != NIL && *link + (1ull << ORDER_2M) > limit)
+            link = &frame_table[*link].next;
+        m = *link;
+        if (m == NIL)
+            continue;
+        *link = frame_table[m].next;
+        cleared_blocks--;
+        return m;
     }
-    cleared_blocks = 0;
+    return ~0ull;
+}
+
+/* The same of what a CPU has left half done. */
+static uint64_t half_cleared_take(uint64_t limit)
+{
     for (unsigned int i = 0; i < MAX_CPUS; i++) {
         struct scrub_slot *slot = &scrub_slots[i];
+        uint64_t m = slot->m;
 
-        if (!slot->m || slot->active)
+        if (!m || slot->active || m + (1ull << ORDER_2M) > limit)
             continue;
-        release_block_2m(slot->m);
         slot->m = 0;
+        return m;
     }
+    return ~0ull;
+}
+
+/* One of the cleared or half cleared blocks becomes an ordinary free one; false if there
+ * is none below `limit`. */
+static bool reclaim_cleared(uint64_t limit)
+{
+    uint64_t m = cleared_take(limit);
+
+    if (m == ~0ull)
+        m = half_cleared_take(limit);
+    if (m == ~0ull)
+        return false;
+    release_block_2m(m);
+    return true;
 }
 
 /* A block for anything. frame_lock is held. */
@@ -219,25 +248,20 @@ static uint64_t block_alloc(unsigned int order, uint64_t limit)
 {
     uint64_t m = block_alloc_dirty(order, limit);
 
-    if (unlikely(m == ~0ull)) {
-        reclaim_cleared();
+    if (unlikely(m == ~0ull) && order <= ORDER_2M && reclaim_cleared(limit))
         m = block_alloc_dirty(order, limit);
-    }
     if (m != ~0ull)
         free_frames -= 1ull << order;
     return m;
 }
 
-/* A cleared block below `limit`, if the first one is. */
+/* A cleared block below `limit`. */
 static uint64_t block_alloc_cleared(uint64_t limit)
 {
-    uint64_t m = cleared_head;
+    uint64_t m = cleared_take(limit);
 
-    if (m == NIL || m + (1ull << ORDER_2M) > limit)
-        return ~0ull;
-    cleared_head = frame_table[m].next;
-    cleared_blocks--;
-    free_frames -= 1ull << ORDER_2M;
+    if (m != ~0ull)
+        free_frames -= 1ull << ORDER_2M;
     return m;
 }
 
@@ -293,20 +317,22 @@ void free_pages(void *p, unsigned int order)
         frame_free(virt_to_mfn(p), order);
 }
 
-/* Count 2^order frames for d, if its limit allows. frame_lock is held. */
-static bool domain_charge(struct domain *d, unsigned int order)
+/* May d have 2^order frames more? Under frame_lock, as all that raises tot_pages. */
+static bool domain_may_have(const struct domain *d, unsigned int order)
 {
-    uint64_t n = 1ull << order, before;
+    uint64_t n = 1ull << order;
 
+    return d->max_pages >= n && d->tot_pages <= d->max_pages - n;
+}
+
+/* Count 2^order frames for d. frame_lock is held. */
+static void domain_charge(struct domain *d, unsigned int order)
+{
     BUG_ON(d->id >= MAX_DOMAINS);
-    if (d->max_pages < n || d->tot_pages > d->max_pages - n)
-        return false;
-    before = __atomic_fetch_add(&d->tot_pages, n, __ATOMIC_RELAXED);
-    if (!before) {
-        domain_get(d);
-        owners[d->id] = d;
-    }
-    return true;
+    if (__atomic_fetch_add(&d->tot_pages, 1ull << order, __ATOMIC_RELAXED))
+        return;
+    domain_get(d);
+    owners[d->id] = d;
 }
 
 static void domain_uncharge(uint16_t owner)
@@ -330,25 +356,21 @@ mfn_t frame_alloc_domain(struct domain *d, unsigned int order,
                          unsigned int max_maddr_bits)
 {
     uint64_t limit = ~0ull, m = ~0ull;
-    bool cleared;
+    bool cleared = false;
 
     if (order > MAX_ORDER)
         return INVALID_MFN;
     if (max_maddr_bits && max_maddr_bits < 64)
         limit = max_maddr_bits > PAGE_SHIFT ? 1ull << (max_maddr_bits - PAGE_SHIFT) : 0;
     spin_lock(&frame_lock);
-    if (order == ORDER_2M)
-        m = block_alloc_cleared(limit);
-    cleared = m != ~0ull;
-    if (!cleared)
-        m = block_alloc(order, limit);
-    if (m != ~0ull && !domain_charge(d, order)) {
-        if (cleared)
-            release_block_2m(m);
-        else
-            block_free(m, order);
-        free_frames += 1ull << order;
-        m = ~0ull;
+    if (domain_may_have(d, order)) {
+        if (order == ORDER_2M)
+            m = block_alloc_cleared(limit);
+        cleared = m != ~0ull;
+        if (!cleared)
+            m = block_alloc(order, limit);
+        if (m != ~0ull)
+            domain_charge(d, order);
     }
     spin_unlock(&frame_lock);
     if (m == ~0ull)
@@ -398,8 +420,10 @@ void frame_scrub_end(unsigned int cpu, uint32_t done)
     slot->active = false;
     slot->done = done;
     if (done == PAGE_SIZE << ORDER_2M) {
-        frame_table[slot->m].next = cleared_head;
-        cleared_head = slot->m;
+        uint32_t *head = &cleared_head[zone_of(slot->m)];
+
+        frame_table[slot->m].next = *head;
+        *head = slot->m;
         cleared_blocks++;
         slot->m = 0;
     }
@@ -414,6 +438,7 @@ void *frame_alloc_shared(struct domain *d)
         return NULL;
     clear_page(mfn_to_virt(m));
     frames_set(m.n, 0, 1, d->id, FRAME_SHARED);
+    __atomic_fetch_add(&shared_frames, 1, __ATOMIC_RELAXED);
     return mfn_to_virt(m);
 }
 
@@ -429,8 +454,10 @@ int frame_claim(struct domain *d, mfn_t m, unsigned int order)
     if (found < (int)order)
         goto out;
     err = -ENOMEM;
-    if (d && !domain_charge(d, order))
+    if (d && !domain_may_have(d, order))
         goto out;
+    if (d)
+        domain_charge(d, order);
     block_split(start, (unsigned int)found, m.n, order);
     free_frames -= 1ull << order;
     err = 0;
@@ -518,6 +545,8 @@ void frame_put(mfn_t m)
     frame_free(m, 0);
     if (w.state == FRAME_DOMAIN)
         domain_uncharge(w.owner);
+    else if (w.state == FRAME_SHARED)
+        __atomic_fetch_sub(&shared_frames, 1, __ATOMIC_RELAXED);
 }
 
 uint64_t frames_total(void)
@@ -528,6 +557,16 @@ uint64_t frames_total(void)
 uint64_t frames_free(void)
 {
     return READ_ONCE(free_frames);
+}
+
+uint64_t frames_shared(void)
+{
+    return READ_ONCE(shared_frames);
+}
+
+uint64_t frames_cleared(void)
+{
+    return READ_ONCE(cleared_blocks) << ORDER_2M;
 }
 
 void frame_init_lists(void)

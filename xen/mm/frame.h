@@ -120,9 +120,19 @@ void *frame_alloc_shared(struct domain *d);
 
 uint64_t frames_total(void); /* RAM that the hypervisor manages, in frames */
 uint64_t frames_free(void);
+uint64_t frames_shared(void);  /* in use as FRAME_SHARED */
+uint64_t frames_cleared(void); /* free and known to be zero */
 
 /* Heap for small objects: cleared, at most 256 KiB, 16-byte aligned. */
 void *zalloc(size_t bytes);
 void zfree(void *p);
+
+/* What the heap uses. The objects of up to 2032 bytes share pages, so that a page stays
+ * as long as one of them does. */
+struct heap_usage {
+    uint64_t slab_pages, objects, bytes; /* bytes: of those objects, rounded up */
+    uint64_t large_pages;                /* of larger objects */
+};
+struct heap_usage heap_usage(void);
 
 #endif

@@ -28,8 +28,9 @@ static const uint16_t class_size[] = {16,  32,  48,  64,  96,   128,  176, 256,
 #define CLASSES  ARRAY_SIZE(class_size)
 #define MAX_SLAB 2032
 
-static struct spinlock heap_lock; /* guards partial and the slabs */
+static struct spinlock heap_lock; /* guards partial, the slabs and usage */
 static struct list partial[CLASSES];
+static struct heap_usage usage;
 static bool heap_ready;
 
 static void heap_init(void)
@@ -62,6 +63,7 @@ static struct slab *slab_create(unsigned int class)
         s->first = (uint16_t)off;
     }
     list_add(&s->link, &partial[class]);
+    usage.slab_pages++;
     return s;
 }
 
@@ -82,6 +84,8 @@ static void *slab_alloc(unsigned int class)
     p = (char *)s + s->first;
     s->first = *(uint16_t *)p;
     s->used++;
+    usage.objects++;
+    usage.bytes += class_size[class];
     if (!s->first)
         list_del(&s->link);
     return p;
@@ -96,10 +100,13 @@ static void slab_free(void *p)
         list_add(&s->link, &partial[s->class]);
     *(uint16_t *)p = s->first;
     s->first = (uint16_t)((uintptr_t)p & ~PAGE_MASK);
+    usage.objects--;
+    usage.bytes -= class_size[s->class];
     if (--s->used)
         return;
     list_del(&s->link);
     s->magic = 0;
+    usage.slab_pages--;
     free_pages(s, 0);
 }
 
@@ -112,18 +119,33 @@ static unsigned int order_of(size_t bytes)
     return order;
 }
 
+/* Pages for a larger object came or went. */
+static void count_large(int64_t pages)
+{
+    spin_lock(&heap_lock);
+    usage.large_pages += (uint64_t)pages;
+    spin_unlock(&heap_lock);
+}
+
+static void *large_alloc(unsigned int order)
+{
+    void *p = alloc_pages(order);
+
+    if (!p)
+        return NULL;
+    mfn_to_frame(virt_to_mfn(p))->use = order;
+    count_large(1ll << order);
+    return p;
+}
+
 void *zalloc(size_t bytes)
 {
     void *p;
 
     if (!bytes || bytes > MAX_HEAP_BYTES)
         return NULL;
-    if (bytes > MAX_SLAB) {
-        p = alloc_pages(order_of(bytes));
-        if (p)
-            mfn_to_frame(virt_to_mfn(p))->use = order_of(bytes);
-        return p;
-    }
+    if (bytes > MAX_SLAB)
+        return large_alloc(order_of(bytes));
     spin_lock(&heap_lock);
     p = slab_alloc(class_of(bytes));
     spin_unlock(&heap_lock);
@@ -137,10 +159,23 @@ void zfree(void *p)
     if (!p)
         return;
     if (((uintptr_t)p & ~PAGE_MASK) == 0) {
-        free_pages(p, (unsigned int)mfn_to_frame(virt_to_mfn(p))->use);
+        unsigned int order = (unsigned int)mfn_to_frame(virt_to_mfn(p))->use;
+
+        free_pages(p, order);
+        count_large(-(1ll << order));
         return;
     }
     spin_lock(&heap_lock);
     slab_free(p);
     spin_unlock(&heap_lock);
+}
+
+struct heap_usage heap_usage(void)
+{
+    struct heap_usage now;
+
+    spin_lock(&heap_lock);
+    now = usage;
+    spin_unlock(&heap_lock);
+    return now;
 }

@@ -87,6 +87,7 @@ static void retire_table(struct p2m *p, uint64_t *table)
 
     f->use = p->retired;
     p->retired = virt_to_maddr(table);
+    p->nr_retired++;
 }
 
 int p2m_init(struct domain *d)

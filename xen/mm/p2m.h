@@ -46,9 +46,10 @@ struct p2m {
     struct spinlock lock; /* guards changes of the tables */
     void *root;           /* top-level table (4 levels, 48 bits), direct-map pointer */
     uint64_t root_maddr;
-    uint64_t max_gfn;   /* highest gfn ever mapped as RAM */
-    uint32_t flush_gen; /* raised at each change that needs a TLB flush */
-    uint64_t nr_tables; /* pages of tables, for accounting */
+    uint64_t max_gfn;    /* highest gfn ever mapped as RAM */
+    uint32_t flush_gen;  /* raised at each change that needs a TLB flush */
+    uint64_t nr_tables;  /* pages of tables, for accounting */
+    uint64_t nr_retired; /* of them unlinked */
     bool logdirty;
     uint64_t retired; /* unlinked tables, a list by machine address */
 };
