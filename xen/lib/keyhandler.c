@@ -139,6 +139,25 @@ static void key_dom0(char key)
     }
 }
 
+static void key_guests(char key)
+{
+    spin_lock(&domlist_lock);
+    list_for_each(e, &domain_list)
+    {
+        const struct domain *d = list_entry(e, struct domain, all_entry);
+
+        for_each_vcpu(d, v)
+        {
+            if (d == dom0 || !v->hvm)
+                continue;
+            printk("d%uv%u: %s, registers at its last exit:\n", d->id, v->id,
+                   vcpu_state_name(v));
+            dump_guest_registers(v);
+        }
+    }
+    spin_unlock(&domlist_lock);
+}
+
 static void key_interrupts(char key)
 {
     uint64_t rte;
@@ -277,6 +296,7 @@ void keyhandler_init(void)
     keyhandler_register('h', key_help, "this list");
     keyhandler_register('d', key_registers, "what each CPU runs, with registers");
     keyhandler_register('0', key_dom0, "registers of Dom0's vCPUs");
+    keyhandler_register('v', key_guests, "registers of guests' vCPUs");
     keyhandler_register('q', key_domains, "domains");
     keyhandler_register('r', key_run_queues, "who runs and who waits for a CPU");
     keyhandler_register('i', key_interrupts, "interrupts of the machine");
