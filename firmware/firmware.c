@@ -99,7 +99,7 @@ static char boot_letter(const struct device *dev)
         return 'd';
     if (strcmp(name, "ide-hd") == 0 || starts(name, "virtio-blk"))
         return 'c';
-    if (starts(name, "virtio-net") || starts(name, "e1000"))
+    if (starts(name, "virtio-net") || starts(name, "e1000") || starts(name, "rtl8139"))
         return 'n';
     return 0;
 }

@@ -180,9 +180,10 @@ static int nic_option(struct nic_config *n, const char *name, const char *value,
     if (!strcmp(name, "model")) {
         if (!strcmp(value, "virtio"))
             value = "virtio-net";
-        if (strcmp(value, "e1000") && strcmp(value, "virtio-net"))
-            return fail_with(f, -EINVAL, "vif '%s': the model is e1000 or virtio-net",
-                             spec);
+        if (strcmp(value, "e1000") && strcmp(value, "virtio-net") &&
+            strcmp(value, "rtl8139"))
+            return fail_with(f, -EINVAL,
+                             "vif '%s': the model is e1000, virtio-net or rtl8139", spec);
         field = &n->model;
     } else if (!strcmp(name, "bridge")) {
         field = &n->bridge;
