@@ -412,6 +412,15 @@ static int add_smbios(struct machine *m, const char *text, struct firmware_smbio
     return err;
 }
 
+static int add_kernel(struct machine *m, const struct config *c, struct error *error)
+{
+    if (!c->kernel && (c->initrd || c->append))
+        return error_set(error, -EINVAL, "-initrd and -append need -kernel");
+    return c->kernel ? firmware_add_kernel(m, c->kernel, c->initrd,
+                                           c->append ? c->append : "", error)
+                     : 0;
+}
+
 static int add_firmware(struct machine *m, const struct config *c, struct error *error)
 {
     struct firmware_smbios texts = {0};
@@ -462,7 +471,8 @@ static int add_board_devices(struct machine *m, const struct config *c,
 
     for (unsigned i = 0; !err && i < ARRAY_LEN(board); i++)
         err = device_add_text(m, error, "%s", board[i]);
-    if (!err && !c->xenfv)
+    /* hvmloader brings its own tables, but for a kernel SeaBIOS asks there. */
+    if (!err && (!c->xenfv || c->kernel))
         err = device_add_text(m, error, "fw_cfg");
     if (!err && c->xen_platform)
         err = device_add_text(m, error, "xen-platform,addr=2");
@@ -534,8 +544,12 @@ int board_build(struct machine *m, const struct config *c, struct error *error)
 
     if (!err)
         err = add_all_devices(m, c, &pending, error);
-    if (!err && !c->xenfv) /* hvmloader brings its own */
+    if (!err)
+        err = add_kernel(m, c, error);
+    if (!err && !c->xenfv)
         err = add_firmware(m, c, error);
+    else if (!err && c->kernel)
+        err = firmware_add_boot_rom(m, error);
     m->flash_file = flash;
     free_pending(&pending);
     return err;

@@ -23,8 +23,9 @@ struct config {
     uint64_t memory; /* bytes */
     unsigned cpus, max_cpus;
     const char *name, *uuid, *bios, *vga, *vnc, *vnc_password_file, *control, *boot;
-    const char *debug_log;  /* chardev or file of port 0x402 */
-    const char *monitor[2]; /* chardevs of the control socket */
+    const char *kernel, *initrd, *append; /* a kernel in place of a boot loader */
+    const char *debug_log;                /* chardev or file of port 0x402 */
+    const char *monitor[2];               /* chardevs of the control socket */
     unsigned monitors;
     const char *machine;
     bool no_defaults, no_graphics, usb_tablet, paused, version, help, sandbox_off;

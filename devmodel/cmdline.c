@@ -67,6 +67,9 @@ TEXT_OPTION(vnc)
 TEXT_OPTION(vnc_password_file)
 TEXT_OPTION(control)
 TEXT_OPTION(boot)
+TEXT_OPTION(kernel)
+TEXT_OPTION(initrd)
+TEXT_OPTION(append)
 TEXT_OPTION(debug_log)
 TEXT_OPTION(ready_file)
 TEXT_OPTION(run_as)
@@ -158,16 +161,6 @@ static int parse_xen_domid(struct config *c, const char *value, struct error *er
 {
     c->for_libxl = true;
     return parse_domid(c, value, error);
-}
-
-/* What needs QEMU's own way to bring a kernel into the guest. */
-static int parse_kernel(struct config *c, const char *value, struct error *error)
-{
-    return error_set(
-        error, -ENOTSUP,
-        "-kernel '%s': this device model cannot boot a kernel directly; use a "
-        "disk or a CD-ROM with a boot loader",
-        value);
 }
 
 static int parse_pv_backends(struct config *c, const char *value, struct error *error)
@@ -330,6 +323,9 @@ static const struct cmdline_option table[] = {
     {"bios", "FILE", BOTH, parse_bios, "BIOS image"},
     {"boot", "[order=]LETTERS[,menu=on]", BOTH, parse_boot,
      "c disk, d CD-ROM, n network"},
+    {"kernel", "FILE", BOTH, parse_kernel, "boot this Linux kernel, without a loader"},
+    {"initrd", "FILE", BOTH, parse_initrd, "its initramfs"},
+    {"append", "TEXT", BOTH, parse_append, "its command line"},
     {"debugcon", "FILE", BOTH, parse_debug_log, "what firmware writes to port 0x402"},
     {"control", "SOCKET", BOTH, parse_control, "JSON control socket, as QMP"},
     {"qmp", "unix:PATH", BOTH, parse_control, "the same"},
@@ -345,7 +341,6 @@ static const struct cmdline_option table[] = {
     {"xen-attach", NULL, PRODUCTION, parse_pv_backends, "refused"},
     {"incoming", "fd:N", PRODUCTION, parse_incoming, "the devices' saved state"},
     {"no-user-config", NULL, PRODUCTION, parse_nothing, "accepted: there is none"},
-    {"kernel", "FILE", PRODUCTION, parse_kernel, "refused"},
     {"net", "none", PRODUCTION, parse_nowhere, "no network card"},
     {"accel", "qtest", TESTS, parse_accel, "accepted"},
     {"audio", "none", TESTS, parse_nowhere, "accepted"},

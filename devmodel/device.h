@@ -609,6 +609,7 @@ struct board {
     bool graphics;          /* a VGA is there */
     const char *boot_order; /* QEMU's letters: c disk, d CD, n network; may be NULL */
     bool boot_menu;
+    const char *boot_rom; /* an option ROM to boot from before all else; may be NULL */
     bool hypervisor_irqs; /* PCI interrupts have I/O APIC pins from 16 on */
     bool xenfv;           /* Xen's platform: hvmloader and its tables, no fw_cfg */
 };

@@ -1,7 +1,7 @@
 # The device model: build/devmodel/corbel-dm and the same devices behind qtest.
 # SPDX-License-Identifier: GPL-2.0-or-later
 DEPS += libuv1-dev libjansson-dev libnbd-dev libxen-dev libvncserver-dev libslirp-dev libglib2.0-dev libseccomp-dev \
-        acpica-tools seabios ipxe-qemu
+        acpica-tools seabios ipxe-qemu qemu-system-data
 
 DM_PKGS := libuv jansson libnbd libvncserver slirp libseccomp
 DM_XEN_PKGS := xendevicemodel xenforeignmemory xenevtchn xencontrol xentoollog xenstore

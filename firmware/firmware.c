@@ -161,7 +161,7 @@ static int add_boot_order(struct machine *m)
 {
     struct candidate list[64];
     unsigned count = 0, total = 0, order = 0;
-    char text[64 * 80];
+    char text[65 * 80];
     size_t used = 0;
 
     for (struct device *dev = m->devices; dev; dev = dev->next)
@@ -173,12 +173,24 @@ static int add_boot_order(struct machine *m)
         if (rank >= 0)
             list[count++] = (struct candidate){dev, rank};
     }
-    if (!count)
+    if (!count && !m->board.boot_rom)
         return 0;
+    if (m->board.boot_rom)
+        used =
+            (size_t)snprintf(text, sizeof(text), "/rom@genroms/%s\n", m->board.boot_rom);
     qsort(list, count, sizeof(*list), by_rank);
     for (unsigned i = 0; i < count; i++)
         used += (size_t)boot_path(list[i].dev, text + used, sizeof(text) - used);
     return fwcfg_add_file(m, "bootorder", text, used + 1);
+}
+
+int firmware_add_boot_rom(struct machine *m, struct error *error)
+{
+    fwcfg_set_key(m, KEY_SIGNATURE, "QEMU", 4);
+    set_le(m, KEY_ID, 3, 4);
+    set_le(m, KEY_NB_CPUS, m->board.cpus, 2);
+    int err = add_boot_order(m);
+    return err ? error_set(error, err, "fw_cfg: %s", strerror(-err)) : 0;
 }
 
 int firmware_set_boot(struct machine *m, const struct firmware_boot *boot,

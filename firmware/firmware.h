@@ -32,6 +32,17 @@ int firmware_smbios_options(struct machine *m, struct options *o,
 int firmware_add_tables(struct machine *m, const struct firmware_smbios *texts,
                         struct error *error);
 
+/* For hvmloader's SeaBIOS, which has its tables elsewhere: who this is, and boot_rom. */
+int firmware_add_boot_rom(struct machine *m, struct error *error);
+
+/*
+ * linuxboot.c: a bzImage, an initrd (may be NULL) and a command line, to be started in
+ * place of a boot loader; before the tables.  -ENOEXEC, -E2BIG, -ENOSPC, or what reading
+ * the files gave.
+ */
+int firmware_add_kernel(struct machine *m, const char *kernel, const char *initrd,
+                        const char *cmdline, struct error *error);
+
 /* smbios.c: the structures, and the entry point that firmware patches. */
 void smbios_build(const struct board *board, const struct firmware_smbios *texts,
                   uint8_t **tables, size_t *table_bytes, uint8_t anchor[31]);

@@ -4,7 +4,7 @@
 # To build: libraries of the hypervisor's interfaces; to make Dom0: unpacking and packing.
 DEPS += libxen-dev libuv1-dev libjansson-dev kmod zstd busybox-static
 # To run: the emulated machine, the installer's kernel and what makes an ISO of it.
-DEPS += qemu-system-x86 qemu-utils seabios ipxe-qemu grub-common grub-pc-bin xorriso mtools \
+DEPS += qemu-system-x86 qemu-system-data qemu-utils seabios ipxe-qemu grub-common grub-pc-bin xorriso mtools \
         debian-installer-12-netboot-amd64
 
 # --- The command.
@@ -51,6 +51,7 @@ $(DOM0_INITRAMFS): $(DOM0_ROOT).stamp $(wildcard tools/dom0/*) $(DOM0_TOOLS)
 	    --file tools/dom0/init:init --file tools/dom0/udhcpc.script:etc/udhcpc.script \
 	    --file $(DOM0_ROOT)/usr/share/seabios:usr/share/seabios \
 	    --file $(DOM0_ROOT)/usr/lib/ipxe/qemu:usr/lib/ipxe/qemu \
+	    --file /usr/share/qemu/linuxboot_dma.bin:usr/share/qemu/linuxboot_dma.bin \
 	    $(foreach program,$(DOM0_PROGRAMS),--program $(program))
 
 # --- Dom0 with the stock toolstack, for both hypervisors: `make dom0-image`. The lean Dom0's kernel

@@ -7,6 +7,7 @@
  */
 #include "tests/unit-devmodel/bench.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,115 @@ static void test_boot_order(void **state)
                                       "/pci@i0cf8/ide@1,1/drive@1/disk@0\n"
                                       "/pci@i0cf8/ide@1,1/drive@0/disk@0\n");
     bench_stop(&b);
+}
+
+/* ---- a kernel without a boot loader -------------------------------------------------
+ */
+
+#define SETUP_BYTES  (3 * 512u)
+#define KERNEL_BYTES 5000u
+#define INITRD_BYTES 6000u
+
+static const char *temporary(const char *name, const void *data, size_t bytes)
+{
+    static char path[2][64];
+    static unsigned made;
+    char *p = path[made++ % 2];
+
+    snprintf(p, sizeof(path[0]), "/tmp/corbel-%d-%s", getpid(), name);
+    FILE *f = fopen(p, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, bytes, f), bytes);
+    assert_int_equal(fclose(f), 0);
+    return p;
+}
+
+/* An item by its key, through the data port. */
+static uint32_t key_u32(struct bench *b, uint16_t key)
+{
+    uint8_t value[4];
+
+    out16(b, 0x510, key);
+    for (unsigned i = 0; i < 4; i++)
+        value[i] = in8(b, 0x511);
+    return load_le32(value);
+}
+
+/* A machine that is not made, with this error. */
+#define refused(b, error, ...)                                                           \
+    do {                                                                                 \
+        assert_int_equal(bench_try(b, __VA_ARGS__, NULL), error);                        \
+        bench_stop(b);                                                                   \
+    } while (0)
+
+static void test_kernel(void **state)
+{
+    struct bench b = {.image = ""};
+    static uint8_t kernel[SETUP_BYTES + KERNEL_BYTES], initrd[INITRD_BYTES];
+    uint8_t text[ITEM_MOST], setup[SETUP_BYTES];
+
+    kernel[0x1f1] = 2;
+    memcpy(kernel + 0x202, "HdrS", 4);
+    store_le16(kernel + 0x206, 0x20f);
+    kernel[0x211] = 1;
+    store_le32(kernel + 0x22c, 0x7fffffff);
+    store_le32(kernel + 0x238, 2047);
+    for (unsigned i = SETUP_BYTES; i < sizeof(kernel); i++)
+        kernel[i] = (uint8_t)(i * 3);
+    const char *k = temporary("kernel", kernel, sizeof(kernel));
+    const char *i = temporary("initrd", initrd, sizeof(initrd));
+    bench_start(&b, "-nodefaults", "-m", "64", "-boot", "order=c", "-drive",
+                "file=null-co://,if=ide,id=x", "-kernel", k, "-initrd", i, "-append",
+                "console=ttyS0", NULL);
+    assert_int_equal(key_u32(&b, 0x08), KERNEL_BYTES);
+    assert_int_equal(key_u32(&b, 0x07), 0x100000);
+    assert_int_equal(key_u32(&b, 0x17), SETUP_BYTES);
+    assert_int_equal(key_u32(&b, 0x14), 14);
+    assert_int_equal(key_u32(&b, 0x0b), INITRD_BYTES);
+    uint32_t at = key_u32(&b, 0x0a);
+    assert_int_equal(at % 4096, 0);
+    assert_true(at + INITRD_BYTES <= 64 << 20 && at > 62 << 20);
+    out16(&b, 0x510, 0x18);
+    for (unsigned n = 0; n < sizeof(setup); n++)
+        setup[n] = in8(&b, 0x511);
+    assert_int_equal(load_le32(setup + 0x218), at);
+    assert_int_equal(load_le32(setup + 0x21c), INITRD_BYTES);
+    assert_int_equal(load_le32(setup + 0x228), key_u32(&b, 0x13));
+    assert_int_equal(setup[0x210] && setup[0x211] & 0x80, 1);
+    out16(&b, 0x510, 0x15);
+    for (unsigned n = 0; n < 14; n++)
+        text[n] = in8(&b, 0x511);
+    assert_string_equal((char *)text, "console=ttyS0");
+    /* The option ROM comes before the disk. */
+    assert_int_equal(read_file(&b, "genroms/linuxboot_dma.bin", text) % 512, 0);
+    assert_int_equal(load_le16(text), 0xaa55);
+    read_file(&b, "bootorder", text);
+    assert_string_equal((char *)text, "/rom@genroms/linuxboot_dma.bin\n"
+                                      "/pci@i0cf8/ide@1,1/drive@0/disk@0\n");
+    bench_stop(&b);
+    /* Under hvmloader there are no tables, but the kernel is there. */
+    bench_start(&b, "-machine", "xenfv", "-nodefaults", "-m", "64", "-kernel", k, NULL);
+    assert_int_equal(key_u32(&b, 0x00), 0x554d4551);
+    assert_int_equal(key_u32(&b, 0x08), KERNEL_BYTES);
+    assert_int_equal(key_u32(&b, 0x0b), 0);
+    read_file(&b, "bootorder", text);
+    assert_string_equal((char *)text, "/rom@genroms/linuxboot_dma.bin\n");
+    bench_stop(&b);
+    /* What is not a kernel, too much of it, or none. */
+    refused(&b, -ENOEXEC, "-nodefaults", "-kernel", i);
+    refused(&b, -EINVAL, "-nodefaults", "-initrd", i);
+    refused(&b, -ENOENT, "-nodefaults", "-kernel", "/none");
+    store_le32(kernel + 0x238, 10);
+    k = temporary("kernel", kernel, sizeof(kernel));
+    refused(&b, -E2BIG, "-nodefaults", "-kernel", k, "-append", "0123456789a");
+    store_le32(kernel + 0x22c, 0x101000);
+    k = temporary("kernel", kernel, sizeof(kernel));
+    refused(&b, -ENOSPC, "-nodefaults", "-kernel", k, "-initrd", i);
+    kernel[0x1f1] = 255;
+    k = temporary("kernel", kernel, sizeof(kernel));
+    refused(&b, -ENOEXEC, "-nodefaults", "-kernel", k);
+    unlink(k);
+    unlink(i);
 }
 
 static uint8_t sum(const uint8_t *data, size_t bytes)
@@ -337,7 +447,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fw_cfg),     cmocka_unit_test(test_memory_map),
         cmocka_unit_test(test_boot_order), cmocka_unit_test(test_smbios),
-        cmocka_unit_test(test_acpi),
+        cmocka_unit_test(test_acpi),       cmocka_unit_test(test_kernel),
     };
 
     return cmocka_run_group_tests_name("firmware tables", tests, NULL, NULL);

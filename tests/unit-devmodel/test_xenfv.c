@@ -139,8 +139,10 @@ static void test_command_line(void **state)
     assert_int_equal(c.incoming, 12);
     assert_int_equal(c.ram_below_4g, 3ull << 30);
 
-    assert_int_not_equal(PARSE(&c, &error, "-xen-domid", "7", "-kernel", "/boot/x"), 0);
-    assert_non_null(strstr(error.text, "/boot/x"));
+    assert_int_equal(PARSE(&c, &error, "-xen-domid", "7", "-kernel", "/boot/x", "-append",
+                           "a b", "-initrd", "/boot/y"),
+                     0);
+    assert_string_equal(c.append, "a b");
     assert_int_not_equal(PARSE(&c, &error, "-xen-domid", "7", "-xen-attach"), 0);
     assert_int_not_equal(PARSE(&c, &error, "-usb"), 0);
     assert_non_null(strstr(error.text, "-usb"));

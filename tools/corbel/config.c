@@ -168,6 +168,44 @@ static int take_firmware(struct parse *p, const char *key)
                : fail_with(p->f, -errno, "firmware %s: %s", path, strerror(errno));
 }
 
+static int take_file(struct parse *p, const char *key)
+{
+    char **field = !strcmp(key, "kernel") ? &p->c->kernel : &p->c->ramdisk;
+    const char *value;
+    int err = text_of(p, key, &value);
+
+    if (err)
+        return err;
+    free(*field);
+    *field = realpath(value, NULL);
+    return *field ? 0
+                  : fail_with(p->f, -errno, "%s: %s=%s: %s", p->file, key, value,
+                              strerror(errno));
+}
+
+static int take_cmdline(struct parse *p, const char *key)
+{
+    return copy_of(p, key, &p->c->cmdline);
+}
+
+/* xl's older way to say the command line: root= and extra=. */
+static int add_words(struct parse *p, const char *key)
+{
+    const char *value;
+    char *text;
+    int err = text_of(p, key, &value);
+
+    if (err)
+        return err;
+    if (asprintf(&text, "%s%s%s%s", p->c->cmdline ? p->c->cmdline : "",
+                 p->c->cmdline ? " " : "", !strcmp(key, "root") ? "root=" : "",
+                 value) < 0)
+        return fail_with(p->f, -ENOMEM, "out of memory");
+    free(p->c->cmdline);
+    p->c->cmdline = text;
+    return 0;
+}
+
 static int take_boot(struct parse *p, const char *key)
 {
     int err = copy_of(p, key, &p->c->boot);
@@ -395,6 +433,11 @@ static const struct key keys[] = {
     {.name = "cdrom", .take = take_cdrom},
     {.name = "vif", .take = take_vif},
     {.name = "boot", .take = take_boot},
+    {.name = "kernel", .take = take_file},
+    {.name = "ramdisk", .take = take_file},
+    {.name = "cmdline", .take = take_cmdline},
+    {.name = "root", .take = add_words},
+    {.name = "extra", .take = add_words},
     {.name = "firmware", .take = take_firmware},
     {.name = "bios", .take = take_firmware},
     {.name = "serial", .take = take_serial},
@@ -427,8 +470,6 @@ static const struct key keys[] = {
     {.name = "nographic", .only = "0", .instead = "use vga=\"none\""},
     {.name = "xen_platform_pci", .only = "0", .instead = "use xl for the platform xenfv"},
     {.name = "nestedhvm", .only = "0"},
-    {.name = "kernel", .instead = "boot from a disk or a CD-ROM"},
-    {.name = "ramdisk", .instead = "boot from a disk or a CD-ROM"},
     {.name = "pci", .instead = "passthrough is not there"},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -515,6 +556,8 @@ static int check_whole(struct parse *p)
 
     if (!c->spec.ram_bytes)
         memory_parse(DEFAULT_MEMORY, &c->spec.ram_bytes);
+    if (!c->kernel && (c->ramdisk || c->cmdline))
+        return fail_with(p->f, -EINVAL, "%s: ramdisk and cmdline need a kernel", p->file);
     if (!strcmp(c->vga, "none"))
         c->vnc = false;
     c->spec.extra_bytes = (uint64_t)c->video_mib << 20;
@@ -582,6 +625,9 @@ void config_free(struct guest_config *c)
         free(c->model_args[i]);
     free(c->model_args);
     free(c->firmware);
+    free(c->kernel);
+    free(c->ramdisk);
+    free(c->cmdline);
     free(c->device_model);
     free(c->boot);
     free(c->serial);

@@ -41,7 +41,9 @@ struct guest_config {
     char name[GUEST_NAME_MAX + 1];
     struct domain_spec spec;
     char *firmware;
-    char *device_model; /* NULL: the one installed with us; "none": no device model */
+    char *kernel, *ramdisk; /* instead of a boot loader; NULL: none */
+    char *cmdline;          /* for the kernel; NULL: none */
+    char *device_model;     /* NULL: the one installed with us; "none": no device model */
     char **model_args;
     unsigned model_arg_count;
     struct disk_config disk[GUEST_DISKS];

@@ -106,6 +106,21 @@ static const char *commas(const char *value, char *buffer, size_t room)
     return buffer;
 }
 
+static void add_kernel(const struct guest_config *c, struct args *a)
+{
+    const struct {
+        const char *option, *value;
+    } words[] = {
+        {"--kernel", c->kernel}, {"--initrd", c->ramdisk}, {"--append", c->cmdline}};
+
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (words[i].value) {
+            args_add(a, "%s", words[i].option);
+            args_add(a, "%s", words[i].value);
+        }
+    }
+}
+
 static void add_disk(const struct disk_config *d, unsigned number, struct args *a)
 {
     char file[8192], place[64];
@@ -196,6 +211,7 @@ int model_args(const struct guest_config *c, const char *program, uint32_t domid
         args_add(a, "%s", files[i].name);
         args_add(a, "%s", path);
     }
+    add_kernel(c, a);
     add_serial(c, a);
     add_screen(c, vnc_port, a);
     for (unsigned i = 0; i < c->disks; i++)

@@ -72,6 +72,8 @@ static void all_keys(void **state)
         "type='hvm'; builder=\"hvm\"\nmemory = "
         "2048\nmaxmem=2048\nvcpus=4\ncpus=\"0-3,^2\"\n"
         "cpu_weight=512\ncap=150\n"
+        "kernel='" ROM_FILE "'\nramdisk='" ROM_FILE
+        "'\ncmdline='a=b'\nroot='/dev/x'\nextra='ro'\n"
         "boot='dc'\nserial='pty'\nvga='stdvga'\nvideoram=8\nvnc=1\nvnclisten='0.0.0.0'\n"
         "vncdisplay=7\nvncpasswd='x'\non_poweroff='restart'\non_reboot='destroy'\n"
         "on_crash='preserve'\nhpet=0\nviridian=1\nxen_leaves=1\ntsc_mode='default'\n"
@@ -89,6 +91,8 @@ static void all_keys(void **state)
     assert_true(c.spec.viridian);
     assert_true(c.spec.xen_leaves);
     assert_false(c.spec.native_tsc);
+    assert_string_equal(c.kernel, c.ramdisk);
+    assert_string_equal(c.cmdline, "a=b root=/dev/x ro");
     assert_string_equal(c.vga, "std");
     assert_int_equal(c.vnc_display, 7);
     assert_int_equal(c.on_poweroff, END_RESTART);
@@ -145,7 +149,6 @@ static void wrong_keys_are_named(void **state)
     refused("disk=['" ROM_FILE ",raw,hda,r',\n\n'" ROM_FILE ",raw,hdb,r']\nvcpu=2\n",
             "t:5", "'vcpus'");
     refused("name='a#b'\nx=1\n", "'x'", "t:3");
-    refused("kernel='x'\n", "'kernel'", "disk");
     refused("type='pv'\n", "'type'", "hvm");
     refused("hap=0\n", "'hap'", "nested paging");
 }
@@ -190,6 +193,8 @@ static void wrong_devices_are_named(void **state)
     refused("vif=['mac=zz']\n", "mac=zz", NULL);
     refused("vif=['mac=01:00:00:00:00:00']\n", "mac=01", NULL);
     refused("vif=['model=ne2k']\n", "e1000", NULL);
+    refused("kernel='/no/such/file'\n", "/no/such/file", NULL);
+    refused("extra='ro'\n", "kernel", NULL);
     refused("vif=['colour=red']\n", "colour", NULL);
     refused("vif=['bridge=b,hostfwd=x']\n", "hostfwd", NULL);
 }
