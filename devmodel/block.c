@@ -186,15 +186,22 @@ int block_add(struct machine *m, struct options *o, struct error *error)
     return 0;
 }
 
+void block_remove(struct block_backend *b)
+{
+    struct block_backend **at = &b->machine->blocks;
+
+    while (*at != b)
+        at = &(*at)->next;
+    *at = b->next;
+    block_close_medium(b);
+    free(b->serial);
+    free(b);
+}
+
 void block_free_all(struct machine *m)
 {
-    while (m->blocks) {
-        struct block_backend *b = m->blocks;
-        m->blocks = b->next;
-        block_close_medium(b);
-        free(b->serial);
-        free(b);
-    }
+    while (m->blocks)
+        block_remove(m->blocks);
 }
 
 /* ---- requests -----------------------------------------------------------------------

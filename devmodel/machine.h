@@ -195,6 +195,8 @@ void deferred_run_all(struct machine *m);
 /* block.c, char.c, net.c: from command-line texts */
 int block_add(struct machine *m, struct options *o, struct error *error);
 struct block_backend *block_by_id(struct machine *m, const char *id);
+/* Forget a drive that no device has. */
+void block_remove(struct block_backend *b);
 int block_open_medium(struct block_backend *b, const char *file, const char *format,
                       bool read_only, struct error *error);
 void block_close_medium(struct block_backend *b);

@@ -57,6 +57,8 @@ static int build(struct machine *m, struct xen_front *x, const struct config *c,
         err = xen_front_create_server(x, error);
     if (!err)
         err = board_build(m, c, error);
+    if (!err && *libxl)
+        err = libxl_serve_disks(*libxl, m, error);
     if (!err)
         err = load_state(m, c, error);
     if (!err)
@@ -107,6 +109,7 @@ int main(int argc, char **argv)
         machine_pause(m);
     }
     stop_services(m);
+    libxl_stop(libxl);
     machine_destroy(m);
     xen_front_close(&x);
     libxl_close(libxl);

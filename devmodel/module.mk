@@ -4,7 +4,7 @@ DEPS += libuv1-dev libjansson-dev libnbd-dev libxen-dev libvncserver-dev libslir
         acpica-tools seabios ipxe-qemu qemu-system-data
 
 DM_PKGS := libuv jansson libnbd libvncserver slirp libseccomp
-DM_XEN_PKGS := xendevicemodel xenforeignmemory xenevtchn xencontrol xentoollog xenstore
+DM_XEN_PKGS := xendevicemodel xenforeignmemory xenevtchn xengnttab xencontrol xentoollog xenstore
 DM_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(DM_PKGS)) -I$(B)/firmware
 DM_LIBS = $(shell $(PKG_CONFIG) --libs $(DM_PKGS)) -lutil -lpthread
 DM_XEN_LIBS = $(shell $(PKG_CONFIG) --libs $(DM_XEN_PKGS))

@@ -1,8 +1,7 @@
 /*
- * As libxl's device model: announced in xenstore, where libxl waits for it.  QEMU would
- * also serve paravirtual disks from here (`qdisk`) and the paravirtual keyboard; this
- * program has neither: the first is refused, the second is closed, so that the guest does
- * not wait for it.
+ * As libxl's device model: announced in xenstore, where libxl waits for it, and the back
+ * end of the guest's paravirtual disks (xen_qdisk.c).  QEMU would also serve the
+ * paravirtual keyboard; here it is closed, so that the guest does not wait for it.
  *
  * Source: docs/misc/xenstore-paths of Xen, and what libxl 4.17 writes.
  *
@@ -16,11 +15,14 @@
 #include <string.h>
 #include <xenstore.h>
 
+#include "xen_qdisk.h"
+
 #define STATE_CLOSED "6" /* XenbusStateClosed of xen/io/xenbus.h */
 
 struct libxl {
     struct xs_handle *store;
     int domid;
+    struct qdisks *qdisks;
 };
 
 static int store_write(struct libxl *l, const char *path, const char *value,
@@ -30,39 +32,6 @@ static int store_write(struct libxl *l, const char *path, const char *value,
         return 0;
     return error_set(error, -errno, "cannot write %s in xenstore: %s", path,
                      strerror(errno));
-}
-
-/* libxl gives CD-ROMs no other back end; guests take them by the emulated drive. */
-static bool is_cdrom(struct libxl *l, const char *path, const char *device)
-{
-    char node[160];
-    unsigned bytes = 0;
-
-    snprintf(node, sizeof(node), "%s/%.40s/device-type", path, device);
-    char *type = xs_read(l->store, XBT_NULL, node, &bytes);
-    bool cdrom = type && strcmp(type, "cdrom") == 0;
-    free(type);
-    return cdrom;
-}
-
-static int refuse_qdisk(struct libxl *l, struct error *error)
-{
-    char path[80];
-    unsigned count = 0;
-    int err = 0;
-
-    snprintf(path, sizeof(path), "/local/domain/0/backend/qdisk/%d", l->domid);
-    char **list = xs_directory(l->store, XBT_NULL, path, &count);
-    for (unsigned i = 0; list && i < count && !err; i++) {
-        if (!is_cdrom(l, path, list[i]))
-            err = error_set(
-                error, -ENOTSUP,
-                "a disk of the guest (virtual device %s) has backendtype=qdisk, "
-                "which this device model does not serve: use backendtype=phy",
-                list[i]);
-    }
-    free(list);
-    return err;
 }
 
 static int close_keyboards(struct libxl *l, struct error *error)
@@ -89,10 +58,24 @@ struct libxl *libxl_open(int domid, struct error *error)
     l->store = xs_open(0);
     if (!l->store)
         error_set(error, -errno, "cannot reach xenstore: %s", strerror(errno));
-    else if (!refuse_qdisk(l, error) && !close_keyboards(l, error))
+    else if (!close_keyboards(l, error))
         return l;
     libxl_close(l);
     return NULL;
+}
+
+int libxl_serve_disks(struct libxl *l, struct machine *m, struct error *error)
+{
+    l->qdisks = qdisks_start(m, l->store, (unsigned)l->domid, error);
+    return l->qdisks ? 0 : -EIO;
+}
+
+void libxl_stop(struct libxl *l)
+{
+    if (l)
+        qdisks_stop(l->qdisks);
+    if (l)
+        l->qdisks = NULL;
 }
 
 int libxl_tell_running(struct libxl *l, struct error *error)

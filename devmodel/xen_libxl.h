@@ -10,11 +10,14 @@
 
 struct libxl;
 
-/*
- * Connect to xenstore, and refuse what libxl has asked this process to serve there and it
- * cannot. NULL, with the error filled in.
- */
+/* Connect to xenstore, and say which of its devices there are none here. NULL, with the
+ * error filled in. */
 struct libxl *libxl_open(int domid, struct error *error);
+/* The paravirtual disks that xenstore has for this process; after the drives were made.
+ */
+int libxl_serve_disks(struct libxl *l, struct machine *m, struct error *error);
+/* No disks any more; before the machine goes. */
+void libxl_stop(struct libxl *l);
 /* Tell libxl that the guest may run. */
 int libxl_tell_running(struct libxl *l, struct error *error);
 void libxl_close(struct libxl *l);

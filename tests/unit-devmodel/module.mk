@@ -15,4 +15,7 @@ $(DM_CORE_TESTS): $(B)/tests/unit/test_dm_%: $(B)/tests/unit-devmodel/test_%.o \
 	@mkdir -p $(@D)
 	$(HOSTCC) $(TEST_CFLAGS) -o $@ $^ $(DM_LIBS) -lcmocka
 
+# The paravirtual block protocol, with the hypervisor played by the test.
+$(B)/tests/unit/test_dm_blkif: $(B)/dm-test/devmodel/xen_blkif.o
+
 -include $(wildcard $(B)/tests/unit-devmodel/*.d)
