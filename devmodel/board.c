@@ -82,6 +82,8 @@ int board_prepare(struct machine *m, const struct config *c, struct error *error
     b->ram_above_4g = c->memory - b->ram_below_4g;
     b->cpus = c->cpus;
     b->max_cpus = c->max_cpus;
+    for (unsigned n = 0; n < c->cpus; n++)
+        b->online[n / 8] |= (uint8_t)(1u << (n % 8));
     if (c->uuid) {
         if (parse_uuid(c->uuid, b->uuid))
             return error_set(error, -EINVAL, "'%s' is not a UUID", c->uuid);

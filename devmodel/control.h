@@ -25,4 +25,11 @@ void control_event(struct machine *m, const char *name, json_t *data);
 json_t *control_execute(struct machine *m, const char *command, json_t *arguments,
                         struct error *error);
 
+/* control_cpus.c: query-cpus, query-hotpluggable-cpus, cpu-add, device_add of a vCPU. */
+json_t *control_query_cpus(struct machine *m);
+json_t *control_hotpluggable_cpus(struct machine *m);
+json_t *control_cpu_add(struct machine *m, json_t *arguments, struct error *error);
+bool control_is_cpu(json_t *arguments);
+json_t *control_cpu_device_add(struct machine *m, json_t *arguments, struct error *error);
+
 #endif

@@ -283,9 +283,11 @@ static json_t *resize(struct machine *m, json_t *arguments, struct error *error)
                                                                       : json_object();
 }
 
-/* Devices are made at the start only. */
-static json_t *no_hotplug(struct machine *m, json_t *arguments, struct error *error)
+/* Devices are made at the start only, but for vCPUs. */
+static json_t *hotplug(struct machine *m, json_t *arguments, struct error *error)
 {
+    if (control_is_cpu(arguments))
+        return control_cpu_device_add(m, arguments, error);
     error_set(error, -ENOTSUP,
               "devices cannot be added or removed while the machine exists");
     return NULL;
@@ -293,12 +295,13 @@ static json_t *no_hotplug(struct machine *m, json_t *arguments, struct error *er
 
 static json_t *query_cpus(struct machine *m, json_t *arguments, struct error *error)
 {
-    json_t *list = json_array();
+    return control_query_cpus(m);
+}
 
-    for (unsigned n = 0; n < m->board.cpus; n++)
-        json_array_append_new(list, json_pack("{s:i, s:s, s:i}", "cpu-index", (int)n,
-                                              "qom-path", "", "thread-id", 0));
-    return list;
+static json_t *hotpluggable_cpus(struct machine *m, json_t *arguments,
+                                 struct error *error)
+{
+    return control_hotpluggable_cpus(m);
 }
 
 static json_t *query_machines(struct machine *m, json_t *arguments, struct error *error)
@@ -452,7 +455,10 @@ static const struct {
     {"query-chardev", query_chardev},
     {"query-vnc", query_vnc},
     {"query-pci", query_pci},
+    {"query-cpus", query_cpus},
     {"query-cpus-fast", query_cpus},
+    {"query-hotpluggable-cpus", hotpluggable_cpus},
+    {"cpu-add", control_cpu_add},
     {"query-machines", query_machines},
     {"qom-list-types", list_types},
     {"device-list-properties", list_properties},
@@ -466,8 +472,8 @@ static const struct {
     {"screendump", screendump},
     {"send-key", send_key},
     {"block_resize", resize},
-    {"device_add", no_hotplug},
-    {"device_del", no_hotplug},
+    {"device_add", hotplug},
+    {"device_del", hotplug},
     {"eject", eject},
     {"blockdev-change-medium", change_medium},
     {"change", change_medium},

@@ -593,10 +593,16 @@ void machine_route_pirq(struct device *dev, unsigned pirq, unsigned isa_irq);
 void machine_set_pam(struct device *dev, uint32_t base, uint32_t bytes, bool read_ram,
                      bool write_ram);
 
-/* Called when somebody presses the power button (control socket). */
+/*
+ * What the control socket asks of power management: somebody pressed the power button;
+ * more vCPUs are online (NULL: the guest cannot be told).
+ */
 struct power_ops {
     void (*power_button)(void *opaque);
+    void (*cpus_changed)(void *opaque);
 };
+/* Bring back the vCPUs that were online when the state was saved; from load(). */
+void machine_set_online(struct device *dev, const uint8_t online[32]);
 void machine_power_register(struct device *dev, const struct power_ops *ops,
                             void *opaque);
 
@@ -604,6 +610,7 @@ void machine_power_register(struct device *dev, const struct power_ops *ops,
 struct board {
     uint64_t ram_below_4g, ram_above_4g; /* bytes */
     unsigned cpus, max_cpus;
+    uint8_t online[32]; /* bit n: the guest may use vCPU n */
     uint8_t uuid[16];
     bool uuid_set;
     bool graphics;          /* a VGA is there */

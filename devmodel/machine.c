@@ -188,6 +188,11 @@ void machine_power_button(struct machine *m)
         m->power->power_button(m->power_opaque);
 }
 
+void machine_set_online(struct device *dev, const uint8_t online[32])
+{
+    memcpy(dev->machine->board.online, online, sizeof(dev->machine->board.online));
+}
+
 static int may_dma(struct device *dev)
 {
     if (dev->pci && !pci_bus_master(dev->pci)) {

@@ -8,6 +8,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <string.h>
+
 #include "../../devmodel/device.h"
 
 enum {
@@ -40,6 +42,11 @@ enum {
 
     GPE_BASE = 0xafe0,
     GPE_BYTES = 4,
+    GPE_CPUS = 1 << 2, /* of event 2: hvmloader's tables look at the vCPUs then */
+
+    /* Which vCPUs are online, one bit each; read by hvmloader's tables (PRST). */
+    CPUS_BASE = 0xaf00,
+    CPUS_BYTES = 32,
 
     APM_BASE = 0xb2,
     APM_ENABLE = 0xf1,
@@ -54,11 +61,13 @@ enum {
     SCI_IRQ = 9,
     PM_TIMER_HZ = 3579545,
     PM_TIMER_MASK = 0xffffff,
+
+    STATE_VERSION = 2,
 };
 
 struct piix4_pm {
     struct pci_device pci;
-    struct io_region pm, gpe, apm, smb;
+    struct io_region pm, gpe, apm, smb, cpus;
     struct irq_line sci;
     struct vtimer overflow;
     uint16_t pm1_sts, pm1_en, pm1_cnt;
@@ -211,6 +220,24 @@ static const struct io_ops gpe_ops = {
     .max_size = 1,
 };
 
+static uint64_t cpus_read(void *opaque, uint64_t offset, unsigned size)
+{
+    const struct piix4_pm *s = opaque;
+
+    return machine_board(&s->pci.dev)->online[offset];
+}
+
+/* Ejecting: vCPUs that the guest gave up stay with it. */
+static void cpus_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
+{
+}
+
+static const struct io_ops cpus_ops = {
+    .read = cpus_read,
+    .write = cpus_write,
+    .max_size = 1,
+};
+
 static uint64_t apm_read(void *opaque, uint64_t offset, unsigned size)
 {
     const struct piix4_pm *s = opaque;
@@ -298,8 +325,19 @@ static void power_button(void *opaque)
     update_sci(s);
 }
 
-static const struct power_ops power_ops = {
+static void cpus_changed(void *opaque)
+{
+    struct piix4_pm *s = opaque;
+
+    s->gpe_reg[0] |= GPE_CPUS;
+    update_sci(s);
+}
+
+static const struct power_ops power_ops = {.power_button = power_button};
+/* On Xen's platform the tables have room for vCPUs that come later. */
+static const struct power_ops power_ops_xen = {
     .power_button = power_button,
+    .cpus_changed = cpus_changed,
 };
 
 static void pm_reset(struct device *dev)
@@ -351,6 +389,7 @@ static int pm_create(struct device *dev, struct error *error)
     io_region_init(&s->gpe, dev, "gpe", IO_PORT, GPE_BYTES, &gpe_ops, s);
     io_region_init(&s->apm, dev, "apm", IO_PORT, 2, &apm_ops, s);
     io_region_init(&s->smb, dev, "smbus", IO_PORT, SMB_BYTES, &smb_ops, s);
+    io_region_init(&s->cpus, dev, "cpus", IO_PORT, CPUS_BYTES, &cpus_ops, s);
     irq_line_init(&s->sci, dev, SCI_IRQ);
     vtimer_init(&s->overflow, dev, overflow, s);
     int err = io_region_map(&s->gpe, GPE_BASE);
@@ -361,11 +400,28 @@ static int pm_create(struct device *dev, struct error *error)
         io_region_unmap(&s->gpe);
         return err;
     }
-    machine_power_register(dev, &power_ops, s);
+    bool xen = machine_board(dev)->xenfv;
+    if (xen && (err = io_region_map(&s->cpus, CPUS_BASE))) {
+        io_region_unmap(&s->gpe);
+        io_region_unmap(&s->apm);
+        return err;
+    }
+    machine_power_register(dev, xen ? &power_ops_xen : &power_ops, s);
     return 0;
 }
 
-static int pm_state(struct device *dev, struct state *state)
+/* Version 1 had no vCPUs that come later. */
+static void online_state(struct piix4_pm *s, struct state *state, uint32_t version)
+{
+    uint8_t online[CPUS_BYTES];
+
+    memcpy(online, machine_board(&s->pci.dev)->online, sizeof(online));
+    if (version > 1 && !state_bytes(state, "cpus-online", online, sizeof(online)) &&
+        state_loading(state))
+        machine_set_online(&s->pci.dev, online);
+}
+
+static int pm_state(struct device *dev, struct state *state, uint32_t version)
 {
     struct piix4_pm *s = (struct piix4_pm *)dev;
 
@@ -376,7 +432,9 @@ static int pm_state(struct device *dev, struct state *state)
     state_bytes(state, "gpe", s->gpe_reg, sizeof(s->gpe_reg));
     state_u8(state, "apm-control", &s->apm_control);
     state_u8(state, "apm-status", &s->apm_status);
-    int err = state_bytes(state, "smbus", s->smb_reg, sizeof(s->smb_reg));
+    state_bytes(state, "smbus", s->smb_reg, sizeof(s->smb_reg));
+    online_state(s, state, version);
+    int err = state_error(state);
     if (!err && state_loading(state)) {
         update_mappings(s);
         arm_overflow(s);
@@ -385,9 +443,14 @@ static int pm_state(struct device *dev, struct state *state)
     return err;
 }
 
+static int pm_save(struct device *dev, struct state *state)
+{
+    return pm_state(dev, state, STATE_VERSION);
+}
+
 static int pm_load(struct device *dev, struct state *state, uint32_t version)
 {
-    return pm_state(dev, state);
+    return pm_state(dev, state, version);
 }
 
 static void pm_destroy(struct device *dev)
@@ -401,16 +464,17 @@ static void pm_destroy(struct device *dev)
     io_region_unmap(&s->gpe);
     io_region_unmap(&s->apm);
     io_region_unmap(&s->smb);
+    io_region_unmap(&s->cpus);
 }
 
 static const struct device_ops piix4_pm_ops = {
     .name = "piix4-pm",
     .bus = BUS_PCI,
     .size = sizeof(struct piix4_pm),
-    .version = 1,
+    .version = STATE_VERSION,
     .create = pm_create,
     .reset = pm_reset,
-    .save = pm_state,
+    .save = pm_save,
     .load = pm_load,
     .destroy = pm_destroy,
 };

@@ -5,6 +5,8 @@
  */
 #include "tests/unit-devmodel/bench.h"
 
+#include "devmodel/control.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +106,84 @@ static void test_without_platform(void **state)
     bench_stop(&b);
 }
 
+static json_t *command(struct bench *b, const char *name, const char *arguments)
+{
+    json_t *j = json_loads(arguments, 0, NULL);
+    json_t *answer = control_execute(b->m, name, j, &b->error);
+
+    json_decref(j);
+    return answer;
+}
+
+static bool accepts(struct bench *b, const char *name, const char *arguments)
+{
+    json_t *answer = command(b, name, arguments);
+
+    json_decref(answer);
+    return answer;
+}
+
+static size_t entries(struct bench *b, const char *name)
+{
+    json_t *answer = command(b, name, "{}");
+    size_t n = json_array_size(answer);
+
+    json_decref(answer);
+    return n;
+}
+
+/* vCPUs that come later: hvmloader's tables read port 0xaf00 on general purpose event 2.
+ */
+static void test_vcpus(void **state)
+{
+    struct bench b = {0};
+    FILE *file = tmpfile();
+
+    bench_start(&b, "-machine", "xenfv", "-nodefaults", "-m", "64", "-smp",
+                "2,maxcpus=12", NULL);
+    cfg_write(&b, 1, 3, 0x40, 4, 0xb001);
+    cfg_write(&b, 1, 3, 0x80, 1, 1);
+    out16(&b, 0xb004, 1); /* ACPI mode */
+    out8(&b, 0xafe2, 4);
+    assert_int_equal(in16(&b, 0xaf00), 3);
+    assert_int_equal(entries(&b, "query-cpus-fast"), 2);
+    assert_int_equal(entries(&b, "query-hotpluggable-cpus"), 12);
+    assert_false(irq_is_up(&b, 9));
+    assert_true(accepts(&b, "cpu-add", "{\"id\": 9}"));
+    assert_int_equal(in16(&b, 0xaf00), 0x203);
+    assert_int_equal(in8(&b, 0xafe0), 4);
+    assert_true(irq_is_up(&b, 9));
+    out8(&b, 0xafe0, 4);
+    assert_false(irq_is_up(&b, 9));
+    assert_true(accepts(&b, "device_add",
+                        "{\"driver\": \"corbel-vcpu\", \"id\": \"cpu-2\", "
+                        "\"socket-id\": 2, \"core-id\": 0, \"thread-id\": 0}"));
+    assert_int_equal(in16(&b, 0xaf00), 0x207);
+    assert_false(accepts(&b, "cpu-add", "{\"id\": 9}"));
+    assert_false(accepts(&b, "cpu-add", "{\"id\": 12}"));
+    assert_false(accepts(&b, "cpu-add", "{\"id\": -1}"));
+    assert_false(accepts(&b, "cpu-add", "{}"));
+    assert_int_equal(entries(&b, "query-cpus"), 4);
+    out8(&b, 0xaf00, 0xff); /* nothing is taken away */
+    assert_int_equal(in16(&b, 0xaf00), 0x207);
+    /* A restored machine has them, too. */
+    machine_pause(b.m);
+    assert_int_equal(machine_save(b.m, fileno(file), &b.error), 0);
+    bench_stop(&b);
+    rewind(file);
+    bench_start(&b, "-machine", "xenfv", "-nodefaults", "-m", "64", "-smp",
+                "2,maxcpus=12", NULL);
+    machine_pause(b.m);
+    assert_int_equal(machine_load(b.m, fileno(file), &b.error), 0);
+    assert_int_equal(in16(&b, 0xaf00), 0x207);
+    bench_stop(&b);
+    fclose(file);
+    /* The native board's tables have no room for them. */
+    bench_start(&b, "-nodefaults", "-m", "64", "-smp", "1,maxcpus=2", NULL);
+    assert_false(accepts(&b, "cpu-add", "{\"id\": 1}"));
+    bench_stop(&b);
+}
+
 static int parse(struct config *c, struct error *error, const char *const *words)
 {
     char *argv[64];
@@ -157,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_unplug),
         cmocka_unit_test(test_state_keeps_unplugged),
         cmocka_unit_test(test_without_platform),
+        cmocka_unit_test(test_vcpus),
         cmocka_unit_test(test_command_line),
     };
 
