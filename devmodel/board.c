@@ -471,8 +471,11 @@ static int add_board_devices(struct machine *m, const struct config *c,
     };
     int err = 0;
 
-    for (unsigned i = 0; !err && i < ARRAY_LEN(board); i++)
-        err = device_add_text(m, error, "%s", board[i]);
+    for (unsigned i = 0; !err && i < ARRAY_LEN(board); i++) {
+        bool power = strncmp(board[i], "piix4-pm", 8) == 0;
+        if (!power || !c->no_acpi || !c->xenfv)
+            err = device_add_text(m, error, "%s", board[i]);
+    }
     /* hvmloader brings its own tables, but for a kernel SeaBIOS asks there. */
     if (!err && (!c->xenfv || c->kernel))
         err = device_add_text(m, error, "fw_cfg");
@@ -499,9 +502,28 @@ static int add_graphics(struct machine *m, const struct config *c, struct error 
     return device_add_text(m, error, "VGA,addr=2");
 }
 
-static int add_user_device(struct machine *m, const char *text, struct error *error)
+/* libxl asks for it whenever the guest's configuration names no card. */
+static const char *instead_of_cirrus(const struct config *c, const char *text,
+                                     char line[200])
 {
+    static const char cirrus[] = "cirrus-vga";
+
+    if (!c->for_libxl || strncmp(text, cirrus, sizeof(cirrus) - 1) != 0)
+        return text;
+    dev_log(NULL, LOG_WARNING,
+            "there is no cirrus-vga: the guest gets the standard VGA, as with "
+            "vga=\"stdvga\"");
+    snprintf(line, 200, "VGA%s", text + sizeof(cirrus) - 1);
+    return line;
+}
+
+static int add_user_device(struct machine *m, const struct config *c, const char *text,
+                           struct error *error)
+{
+    char line[200];
     struct options o;
+
+    text = instead_of_cirrus(c, text, line);
     int err = options_parse(&o, text, "driver", error);
 
     if (!err) {
@@ -525,16 +547,16 @@ static int add_all_devices(struct machine *m, const struct config *c, struct pen
     /* What has an address of its own first, so that the others go around it. */
     for (unsigned i = 0; !err && i < c->devices.count; i++) {
         if (strstr(c->devices.text[i], "addr="))
-            err = add_user_device(m, c->devices.text[i], error);
+            err = add_user_device(m, c, c->devices.text[i], error);
     }
     for (unsigned i = 0; !err && i < p->count; i++)
-        err = add_user_device(m, p->text[i], error);
+        err = add_user_device(m, c, p->text[i], error);
     for (unsigned i = 0; !err && i < c->devices.count; i++) {
         if (!strstr(c->devices.text[i], "addr="))
-            err = add_user_device(m, c->devices.text[i], error);
+            err = add_user_device(m, c, c->devices.text[i], error);
     }
     if (!err && c->usb_tablet)
-        err = add_user_device(m, "virtio-tablet-pci", error);
+        err = add_user_device(m, c, "virtio-tablet-pci", error);
     return err;
 }
 

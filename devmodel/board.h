@@ -28,7 +28,8 @@ struct config {
     const char *monitor[2];               /* chardevs of the control socket */
     unsigned monitors;
     const char *machine;
-    bool no_defaults, no_graphics, usb_tablet, paused, version, help, sandbox_off;
+    bool no_defaults, no_graphics, usb, usb_tablet, no_acpi, paused, version, help,
+        sandbox_off;
 
     /* corbel-dm */
     int domid; /* -1: not given */

@@ -76,7 +76,8 @@ TEXT_OPTION(run_as)
 TEXT_OPTION(qtest)
 FLAG_OPTION(no_defaults)
 FLAG_OPTION(no_graphics)
-FLAG_OPTION(usb_tablet)
+FLAG_OPTION(usb)
+FLAG_OPTION(no_acpi)
 FLAG_OPTION(paused)
 FLAG_OPTION(version)
 FLAG_OPTION(help)
@@ -85,6 +86,25 @@ FLAG_OPTION(sandbox_off)
 static int parse_nothing(struct config *c, const char *value, struct error *error)
 {
     return 0;
+}
+
+/* The pointer that libxl wants on USB is a virtio one here. */
+static int parse_usbdevice(struct config *c, const char *value, struct error *error)
+{
+    if (strcmp(value, "tablet") != 0)
+        return error_set(
+            error, -ENOTSUP,
+            "-usbdevice %s: there is no USB; only tablet, as a virtio device", value);
+    c->usb_tablet = true;
+    return 0;
+}
+
+/* Viewers send keys, not characters: no other map is needed. */
+static int parse_keymap(struct config *c, const char *value, struct error *error)
+{
+    return strcmp(value, "en-us") == 0
+               ? 0
+               : error_set(error, -ENOTSUP, "-k %s: the only key map is en-us", value);
 }
 
 static int parse_domid(struct config *c, const char *value, struct error *error)
@@ -318,7 +338,10 @@ static const struct cmdline_option table[] = {
     {"vnc", "HOST:PORT|unix:PATH", BOTH, parse_vnc, "serve the screen there"},
     {"vnc-password-file", "FILE", BOTH, parse_vnc_password_file,
      "first line: the password"},
-    {"usbdevice", "tablet", BOTH, parse_usb_tablet, "absolute pointer"},
+    {"usb", NULL, BOTH, parse_usb, "accepted with -usbdevice tablet"},
+    {"usbdevice", "tablet", BOTH, parse_usbdevice, "absolute pointer, by virtio"},
+    {"k", "en-us", BOTH, parse_keymap, "accepted: the only map"},
+    {"no-acpi", NULL, PRODUCTION, parse_no_acpi, "Xen's platform without PIIX4's power"},
     {"firmware", "FILE", BOTH, parse_bios, "BIOS image"},
     {"bios", "FILE", BOTH, parse_bios, "BIOS image"},
     {"boot", "[order=]LETTERS[,menu=on]", BOTH, parse_boot,
@@ -395,6 +418,10 @@ int config_parse(struct config *c, int argc, char **argv, bool for_tests,
     }
     if (c->max_cpus < c->cpus)
         c->max_cpus = c->cpus;
+    if (c->usb && !c->usb_tablet)
+        return error_set(error, -ENOTSUP,
+                         "-usb: there is no USB controller (usb=0; with "
+                         "usbdevice=\"tablet\" the pointer is a virtio device)");
     return 0;
 }
 

@@ -226,6 +226,13 @@ static void test_command_line(void **state)
     assert_int_not_equal(PARSE(&c, &error, "-xen-domid", "7", "-xen-attach"), 0);
     assert_int_not_equal(PARSE(&c, &error, "-usb"), 0);
     assert_non_null(strstr(error.text, "-usb"));
+    assert_int_equal(PARSE(&c, &error, "-usb", "-usbdevice", "tablet", "-k", "en-us"), 0);
+    assert_int_not_equal(PARSE(&c, &error, "-usb", "-usbdevice", "host:1:2"), 0);
+    assert_non_null(strstr(error.text, "host:1:2"));
+    assert_int_not_equal(PARSE(&c, &error, "-k", "de"), 0);
+    assert_non_null(strstr(error.text, "de"));
+    assert_int_not_equal(PARSE(&c, &error, "-spice", "port=1"), 0);
+    assert_non_null(strstr(error.text, "-spice"));
     assert_int_not_equal(PARSE(&c, &error, "-incoming", "tcp:1"), 0);
     assert_int_not_equal(PARSE(&c, &error, "-machine", "xenpv"), 0);
     assert_non_null(strstr(error.text, "xenpv"));
