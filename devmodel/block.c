@@ -150,7 +150,7 @@ static int check_drive(struct machine *m, const struct drive_options *d,
                          o->text);
     if (block_by_id(m, d->id))
         return error_set(error, -EEXIST, "'%s': two drives with id '%s'", o->text, d->id);
-    if (!d->file && strcmp(d->media, "cdrom") != 0)
+    if (!d->file && !d->read_only && strcmp(d->media, "cdrom") != 0)
         return error_set(error, -EINVAL, "'%s': a disk needs file=", o->text);
     return 0;
 }
@@ -402,6 +402,11 @@ void block_detach(struct block_backend *b)
     b->attached = false;
     b->front = NULL;
     b->front_opaque = NULL;
+}
+
+void block_removable(struct block_backend *b)
+{
+    b->cdrom = true;
 }
 
 void block_eject(struct block_backend *b)

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "block.h"
+#include "control.h"
 
 #define SECTOR 512u
 
@@ -248,7 +249,8 @@ static int open_image(struct block_backend *b, const char *file, struct stat *st
                       struct error *error)
 {
     int how = b->read_only || b->snapshot ? O_RDONLY : O_RDWR;
-    int fd = open(file, how | O_CLOEXEC | O_NONBLOCK); /* never hang on a FIFO */
+    /* Also one that came through the control socket. Never hang on a FIFO. */
+    int fd = control_open(b->machine, file, how | O_NONBLOCK);
 
     if (fd < 0)
         return error_set(error, -errno, "cannot open image '%s': %s", file,

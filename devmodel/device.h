@@ -480,6 +480,8 @@ struct block_front_ops {
 int block_attach(struct block_backend *b, const struct block_front_ops *ops,
                  void *opaque);
 void block_detach(struct block_backend *b);
+/* The device is a drive for discs: its medium can be changed, and can be missing. */
+void block_removable(struct block_backend *b);
 void block_eject(struct block_backend *b); /* the guest ejects: the medium goes */
 
 /* ---- character back ends ------------------------------------------------------------

@@ -244,6 +244,8 @@ static int cdrom_create(struct device *dev, struct error *error)
     struct ide_drive *d = (struct ide_drive *)dev;
 
     d->cdrom = true;
+    if (d->blk)
+        block_removable(d->blk);
     return drive_create(d, error);
 }
 
