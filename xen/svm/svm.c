@@ -248,6 +248,10 @@ static void svm_vcpu_destroy(struct vcpu *v)
     v->hvm->vendor = NULL;
 }
 
+/* Processors leave the busy bit of TR's type to the descriptor in memory: what they save
+ * has it clear. QEMU gives up when it finds it set. */
+#define TR_TYPE_BUSY 2u
+
 static void svm_get_segment(struct vcpu *v, unsigned int seg, struct emul_seg *out)
 {
     const struct vmcb *vmcb = to_svm(v)->vmcb;
@@ -257,6 +261,8 @@ static void svm_get_segment(struct vcpu *v, unsigned int seg, struct emul_seg *o
     out->attr = s->attr & 0xfff;
     out->limit = s->limit;
     out->base = s->base;
+    if (seg == EMUL_TR)
+        out->attr |= TR_TYPE_BUSY;
 }
 
 static void svm_set_segment(struct vcpu *v, unsigned int seg, const struct emul_seg *in)
@@ -268,6 +274,8 @@ static void svm_set_segment(struct vcpu *v, unsigned int seg, const struct emul_
     s->attr = in->attr & 0xfff;
     s->limit = in->limit;
     s->base = in->base;
+    if (seg == EMUL_TR)
+        s->attr &= ~TR_TYPE_BUSY;
     if (seg == EMUL_SS)
         vmcb->cpl = (in->attr >> 5) & 3;
     vmcb->clean &= ~(seg == EMUL_GDTR || seg == EMUL_IDTR ? CLEAN_DT : CLEAN_SEG);
