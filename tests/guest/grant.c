@@ -193,6 +193,10 @@ static void many(void)
 static void errors(void)
 {
     struct gnttab_set_version version = {.version = 3};
+    struct gnttab_map_grant_ref map = {
+        .host_addr = 0x10000000, .flags = GNTMAP_host_map, .dom = DOMID_SELF};
+    struct gnttab_copy copy = {.source = {.domid = 0x1234},
+                               .dest = {.domid = DOMID_SELF}};
 
     check_eq((uint64_t)grant_table_op(GNTTABOP_set_version, &version, 1),
              (uint64_t)-XEN_EINVAL, "there is no version 3");
@@ -202,6 +206,12 @@ static void errors(void)
              (uint64_t)-XEN_EFAULT, "operations nowhere");
     check_eq((uint64_t)grant_table_op(GNTTABOP_map_grant_ref, NULL, 0), 0,
              "no operations");
+    grant_table_op(GNTTABOP_map_grant_ref, &map, 1);
+    check_eq((uint64_t)map.status, (uint64_t)GNTST_bad_domain,
+             "DOMID_SELF grants nothing to itself");
+    grant_table_op(GNTTABOP_copy, &copy, 1);
+    check_eq((uint64_t)copy.status, (uint64_t)GNTST_bad_domain,
+             "copy from a domain that is not");
 }
 
 void test_main(void)

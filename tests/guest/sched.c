@@ -124,6 +124,12 @@ static void poll(uint32_t port)
     arg.nr_ports = 1;
     check_eq((uint64_t)sched_op(SCHEDOP_poll, &arg), (uint64_t)-XEN_EINVAL,
              "poll of a bad port");
+    ports[0] = 0;
+    check_eq((uint64_t)sched_op(SCHEDOP_poll, &arg), (uint64_t)-XEN_EINVAL,
+             "poll of port 0");
+    ports[0] = port + 50;
+    check_eq((uint64_t)sched_op(SCHEDOP_poll, &arg), (uint64_t)-XEN_EINVAL,
+             "poll of a port that nothing is bound to");
     check_eq((uint64_t)sched_op(SCHEDOP_poll, (void *)NOWHERE), (uint64_t)-XEN_EFAULT,
              "poll of nowhere");
 }
@@ -297,6 +303,8 @@ static void vcpu_errors(void)
     check_eq((uint64_t)sched_op(1000, NULL), (uint64_t)-XEN_ENOSYS, "unknown sched_op");
     check_eq((uint64_t)vcpu_op(VCPUOP_get_runstate_info, 0, (void *)NOWHERE),
              (uint64_t)-XEN_EFAULT, "runstate to nowhere");
+    check_eq((uint64_t)vcpu_op(VCPUOP_initialise, 0, (void *)NOWHERE),
+             (uint64_t)-XEN_EFAULT, "initialise from nowhere");
 }
 
 static long scheduler_op(struct xen_domctl *op, uint32_t cmd, uint16_t cap)
@@ -308,6 +316,22 @@ static long scheduler_op(struct xen_domctl *op, uint32_t cmd, uint16_t cap)
     op->u.scheduler_op.cmd = cmd;
     op->u.scheduler_op.u.credit2.cap = cap;
     return hypercall(__HYPERVISOR_domctl, PTR(op), 0, 0, 0, 0);
+}
+
+/* Nobody ends himself this way. */
+static void remote_shutdown(void)
+{
+    struct sched_remote_shutdown arg = {.domain_id = DOMID_SELF,
+                                        .reason = SHUTDOWN_reboot};
+
+    check_eq((uint64_t)sched_op(SCHEDOP_remote_shutdown, &arg), (uint64_t)-XEN_ESRCH,
+             "remote_shutdown of DOMID_SELF");
+    arg.domain_id = 0x1234;
+    check_eq((uint64_t)sched_op(SCHEDOP_remote_shutdown, &arg), (uint64_t)-XEN_ESRCH,
+             "remote_shutdown of no domain");
+    arg.domain_id = 0;
+    check_eq((uint64_t)sched_op(SCHEDOP_remote_shutdown, &arg), (uint64_t)-XEN_EPERM,
+             "remote_shutdown of Dom0");
 }
 
 /* Percent of 400 ms that this vCPU, which never waits, runs. */
@@ -375,4 +399,5 @@ void test_main(void)
     cap();
     vcpu_info_move(port);
     vcpu_errors();
+    remote_shutdown();
 }

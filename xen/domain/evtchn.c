@@ -615,6 +615,14 @@ bool evtchn_port_pending(struct domain *d, unsigned int port)
     return pending;
 }
 
+bool evtchn_port_exists(const struct domain *d, unsigned int port)
+{
+    const struct evtchn *chn = evtchn_get(d, port);
+
+    return chn && READ_ONCE(chn->state) != EVTCHN_FREE &&
+           READ_ONCE(chn->state) != EVTCHN_RESERVED;
+}
+
 int evtchn_reset(struct domain *d)
 {
     struct evtchn_domain *e = d->evtchn;

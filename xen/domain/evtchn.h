@@ -40,6 +40,8 @@ void evtchn_set_upcall(struct vcpu *v);
 void evtchn_poll_begin(struct vcpu *v, unsigned int port);
 void evtchn_poll_end(struct vcpu *v);
 bool evtchn_port_pending(struct domain *d, unsigned int port);
+/* Is the port in use? */
+bool evtchn_port_exists(const struct domain *d, unsigned int port);
 unsigned int evtchn_max_ports(const struct domain *d);
 
 /* Close all ports but the hypervisor's own, and return to the 2-level ABI. */

@@ -283,9 +283,11 @@ int evtchn_fifo_set_priority(struct domain *d, uint32_t port, uint32_t priority)
     struct evtchn *chn = evtchn_get(d, port);
     int rc = 0;
 
+    if (!chn)
+        return -EINVAL;
     if (!READ_ONCE(d->evtchn->fifo))
         return -ENOSYS;
-    if (!chn || priority > EVTCHN_FIFO_PRIORITY_MIN)
+    if (priority > EVTCHN_FIFO_PRIORITY_MIN)
         return -EINVAL;
     spin_lock(&chn->lock);
     chn->priority = priority; /* from the next event on */

@@ -115,7 +115,8 @@ void grant_map(struct domain *d, struct gnttab_map_grant_ref *op)
         op->status = GNTST_general_error;
         return;
     }
-    granter = domain_get_by_id(op->dom);
+    /* As on Xen, DOMID_SELF is nobody here: who maps his own has to know his number. */
+    granter = op->dom == DOMID_SELF ? NULL : domain_get_by_id(op->dom);
     if (!granter) {
         op->status = GNTST_bad_domain;
         return;
@@ -247,14 +248,17 @@ static int16_t side_get(struct domain *d, const struct gnttab_copy *op, bool sou
     int16_t status;
 
     s->is_ref = op->flags & (source ? GNTCOPY_source_gref : GNTCOPY_dest_gref);
-    if (!s->is_ref && id != DOMID_SELF) /* others' pages only through a grant */
-        return GNTST_permission_denied;
     if (id == DOMID_SELF)
         domain_get(s->domain = d);
     else
         s->domain = domain_get_by_id(id);
     if (!s->domain)
         return GNTST_bad_domain;
+    if (!s->is_ref && id != DOMID_SELF) { /* others' pages only through a grant */
+        domain_put(s->domain);
+        s->domain = NULL;
+        return GNTST_permission_denied;
+    }
     if (s->is_ref)
         status = side_get_ref(d, source ? op->source.u.ref : op->dest.u.ref, source, s);
     else

@@ -49,7 +49,7 @@ int hcall_check(struct hcall *c, unsigned int subop);
 /* The domain that a call is aimed at, with a reference (domain_put), if c->who lets the
  * caller. -ESRCH: no such domain, -EPERM. */
 int hcall_target(const struct hcall *c, domid_t id, struct domain **d);
-/* The same, but never the caller itself (-EPERM). */
+/* The same, but never the caller itself (-EPERM; -ESRCH for DOMID_SELF, as on Xen). */
 int hcall_remote(const struct hcall *c, domid_t id, struct domain **d);
 /* May the caller act on d as `who` says? */
 bool hcall_may(const struct domain *caller, const struct domain *d, enum hcall_who who);

@@ -127,7 +127,7 @@ int hcall_target(const struct hcall *c, domid_t id, struct domain **out)
 
 int hcall_remote(const struct hcall *c, domid_t id, struct domain **out)
 {
-    int rc = hcall_target(c, id, out);
+    int rc = id == DOMID_SELF ? -ESRCH : hcall_target(c, id, out);
 
     if (!rc && *out == c->v->domain) {
         domain_put(*out);

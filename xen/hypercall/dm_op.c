@@ -243,6 +243,8 @@ long do_dm_op(struct hcall *c)
     struct dm_call m = {.caller = c->v->domain, .nr_bufs = (uint32_t)c->arg[1]};
     long rc;
 
+    if (!m.nr_bufs)
+        return -ENODATA;
     if (m.nr_bufs > DM_BUFS)
         return -E2BIG;
     c->who = WHO_DM; /* all of them are; the table is asked again with the op's number */

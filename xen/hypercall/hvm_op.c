@@ -25,6 +25,7 @@
 #define P_GUEST_SET  0x04
 #define P_SET_ONCE   0x08 /* not changed again once it is not 0 */
 #define P_READ_ONLY  0x10
+#define P_GONE       0x20 /* of other architectures or gone: refused as if not allowed */
 #define P_TOOL       P_EXISTS
 #define P_GUEST_READ (P_EXISTS | P_GUEST_GET)
 #define P_GUEST      (P_EXISTS | P_GUEST_GET | P_GUEST_SET)
@@ -33,8 +34,11 @@ static const uint8_t params[HVM_NR_PARAMS] = {
     [HVM_PARAM_CALLBACK_IRQ] = P_GUEST,
     [HVM_PARAM_STORE_PFN] = P_GUEST_READ,
     [HVM_PARAM_STORE_EVTCHN] = P_GUEST,
+    [3] = P_GONE, /* APIC_ENABLED */
     [HVM_PARAM_IOREQ_PFN] = P_TOOL,
     [HVM_PARAM_BUFIOREQ_PFN] = P_TOOL,
+    [7] = P_GONE, /* VHPT_ADDR */
+    [8] = P_GONE, /* BUFPIOREQ_PFN */
     [HVM_PARAM_VIRIDIAN] = P_TOOL | P_SET_ONCE,
     [HVM_PARAM_TIMER_MODE] = P_TOOL,
     [HVM_PARAM_HPET_ENABLED] = P_TOOL,
@@ -53,7 +57,7 @@ static const uint8_t params[HVM_NR_PARAMS] = {
     [HVM_PARAM_IOREQ_SERVER_PFN] = P_TOOL | P_SET_ONCE,
     [HVM_PARAM_NR_IOREQ_SERVER_PAGES] = P_TOOL | P_SET_ONCE,
     [HVM_PARAM_VM_GENERATION_ID_ADDR] = P_GUEST,
-    [HVM_PARAM_ALTP2M] = P_TOOL | P_SET_ONCE,
+    [HVM_PARAM_ALTP2M] = P_GUEST_READ | P_SET_ONCE,
     [HVM_PARAM_X87_FIP_WIDTH] = P_GUEST,
     [HVM_PARAM_VM86_TSS_SIZED] = P_GUEST,
     [HVM_PARAM_MCA_CAP] = P_TOOL | P_SET_ONCE,
@@ -146,6 +150,8 @@ static long set_one(struct hcall *c, struct domain *d, uint32_t index, uint64_t 
     unsigned int p = params[index];
     int rc;
 
+    if (p & P_GONE)
+        return d == c->v->domain ? -EPERM : -EINVAL;
     if (!(p & P_EXISTS) || p & P_READ_ONLY)
         return -EINVAL;
     if (d == c->v->domain && !(p & P_GUEST_SET))
@@ -200,7 +206,9 @@ static long get_param(struct hcall *c)
     rc = hcall_target(c, arg.domid, &d);
     if (rc)
         return rc;
-    if (!(params[arg.index] & P_EXISTS))
+    if (params[arg.index] & P_GONE)
+        rc = d == c->v->domain ? -EPERM : -EINVAL;
+    else if (!(params[arg.index] & P_EXISTS))
         rc = -EINVAL;
     else if (d == c->v->domain && !(params[arg.index] & P_GUEST_GET))
         rc = -EPERM;
@@ -270,6 +278,24 @@ static long get_mem_type(struct hcall *c)
     return copy_to_guest(c->arg[1], &arg, sizeof(arg));
 }
 
+/* Nobody traces, but a wrong argument is one. */
+static long xentrace(struct hcall *c)
+{
+    struct xen_hvm_xentrace arg;
+
+    if (copy_from_guest(&arg, c->arg[1], sizeof(arg)))
+        return -EFAULT;
+    return arg.extra_bytes > sizeof(arg.extra) ? -EINVAL : 0;
+}
+
+/* A hint for shadow paging. */
+static long pagetable_dying(struct hcall *c)
+{
+    struct xen_hvm_pagetable_dying arg;
+
+    return copy_from_guest(&arg, c->arg[1], sizeof(arg)) ? -EFAULT : -EINVAL;
+}
+
 static long flush_tlbs(struct hcall *c)
 {
     if (c->arg[1])
@@ -294,10 +320,10 @@ long do_hvm_op(struct hcall *c)
         return get_time(c);
     case HVMOP_get_mem_type:
         return get_mem_type(c);
-    case HVMOP_xentrace: /* nobody traces */
-        return 0;
-    case HVMOP_pagetable_dying: /* a hint for shadow paging */
-        return -EINVAL;
+    case HVMOP_xentrace:
+        return xentrace(c);
+    case HVMOP_pagetable_dying:
+        return pagetable_dying(c);
     case HVMOP_guest_request_vm_event: /* nobody listens */
         return c->arg[1] ? -EINVAL : 0;
     case HVMOP_altp2m:

@@ -241,13 +241,29 @@ static long pod_target(struct hcall *c)
 
     if (copy_from_guest(&arg, c->arg[1], sizeof(arg)))
         return -EFAULT;
-    rc = hcall_remote(c, arg.domid, &d);
+    rc = hcall_target(c, arg.domid, &d);
     if (rc)
         return rc;
     arg.tot_pages = READ_ONCE(d->tot_pages);
     arg.pod_cache_pages = arg.pod_entries = 0;
     domain_put(d);
     return copy_to_guest(c->arg[1], &arg, sizeof(arg));
+}
+
+/* No ring to a monitor can be set up. */
+static long access_op(struct hcall *c)
+{
+    struct xen_mem_access_op arg;
+    struct domain *d;
+    long rc;
+
+    if (copy_from_guest(&arg, c->arg[1], sizeof(arg)))
+        return -EFAULT;
+    rc = hcall_remote(c, arg.domid, &d);
+    if (rc)
+        return rc;
+    domain_put(d);
+    return -ENODEV;
 }
 
 long do_memory_op(struct hcall *c)
@@ -290,11 +306,9 @@ long do_memory_op(struct hcall *c)
     case XENMEM_get_sharing_shared_pages:
         return 0; /* nothing is shared */
     case XENMEM_exchange:
-    case XENMEM_sharing_op:
         return -EOPNOTSUPP;
-    case XENMEM_paging_op:
     case XENMEM_access_op:
-        return -ENODEV; /* no ring to a pager or monitor can be set up */
+        return access_op(c);
     }
     return -ENOSYS;
 }

@@ -112,7 +112,7 @@ static int place_foreign_page(struct hcall *c, struct domain *d, const struct pl
     int rc;
 
     if (p->foreign == DOMID_SELF)
-        return -EINVAL;
+        return -ESRCH;
     from = domain_get_by_id(p->foreign);
     if (!from)
         return -ESRCH;
@@ -230,10 +230,9 @@ long memory_add_to_physmap_batch(struct hcall *c)
 
     if (read_batch(c, &b, &idxs, &gfns, &errs))
         return -EFAULT;
-    if (b.space == XENMAPSPACE_gmfn_range)
-        return -EINVAL;
-    if (b.space != XENMAPSPACE_gmfn_foreign && b.u.res0)
-        return -EINVAL;
+    if (b.space == XENMAPSPACE_gmfn_range ||
+        (b.space == XENMAPSPACE_dev_mmio && b.u.res0))
+        return -EOPNOTSUPP;
     rc = hcall_target(c, b.domid, &d);
     if (rc)
         return rc;

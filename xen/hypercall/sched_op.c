@@ -80,7 +80,7 @@ static long poll(struct hcall *c)
     if (copy_from_guest(ports, handle, nr * sizeof(ports[0])))
         return -EFAULT;
     for (unsigned int i = 0; i < nr; i++)
-        if (ports[i] >= evtchn_max_ports(d))
+        if (!evtchn_port_exists(d, ports[i]))
             return -EINVAL;
     evtchn_poll_begin(v, nr == 1 ? ports[0] : 0);
     if (timeout)
@@ -131,7 +131,7 @@ static long remote_shutdown(struct hcall *c)
 
     if (copy_from_guest(&arg, c->arg[1], sizeof(arg)))
         return -EFAULT;
-    rc = hcall_target(c, arg.domain_id, &d);
+    rc = hcall_remote(c, arg.domain_id, &d);
     if (rc)
         return rc;
     domain_shutdown(d, (uint8_t)arg.reason);
@@ -181,9 +181,8 @@ static long watchdog(struct hcall *c)
         return -EFAULT;
     if (!abi)
         return -ENOMEM;
-    if (arg.id == 0)
-        return arg.timeout ? watchdog_start(c->v->domain, abi, arg.timeout * NS_PER_S)
-                           : -EINVAL;
+    if (arg.id == 0) /* a time of 0 is over at once */
+        return watchdog_start(c->v->domain, abi, arg.timeout * NS_PER_S);
     i = arg.id - 1;
     if (i >= ABI_WATCHDOGS)
         return -EINVAL;

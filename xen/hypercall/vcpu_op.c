@@ -119,8 +119,6 @@ static long initialise(struct hcall *c, struct vcpu *v)
     struct vcpu_hvm_context context;
     int rc;
 
-    if (READ_ONCE(v->initialised))
-        return -EEXIST;
     if (copy_from_guest(&context, c->arg[2], sizeof(context)))
         return -EFAULT;
     /* Two callers for the same vCPU: one wins. */
@@ -167,6 +165,21 @@ static long read_area_address(struct hcall *c, uint64_t *gva)
 {
     *gva = 0;
     return copy_from_guest(gva, c->arg[2], c->compat ? 4 : 8);
+}
+
+/* Which CPU: only of Dom0's vCPUs that are pinned to one. */
+static long get_physid(struct hcall *c, struct vcpu *v)
+{
+    uint64_t all = nr_cpus >= 64 ? ~0ull : BIT(nr_cpus) - 1;
+    uint64_t affinity = READ_ONCE(v->hard_affinity) & all;
+    struct vcpu_get_physid arg;
+    const struct percpu *cpu;
+
+    if (!v->domain->is_privileged || !affinity || affinity & (affinity - 1))
+        return -EINVAL;
+    cpu = cpus[__builtin_ctzll(affinity)];
+    arg.phys_id = cpu->apic_id | (uint64_t)cpu->acpi_id << 32;
+    return copy_to_guest(c->arg[2], &arg, sizeof(arg));
 }
 
 static long register_info(struct hcall *c, struct vcpu *v)
@@ -222,8 +235,8 @@ long do_vcpu_op(struct hcall *c)
         WRITE_ONCE(v->hvm->nmi_pending, true);
         vcpu_kick(v);
         return 0;
-    case VCPUOP_get_physid: /* only for vCPUs that are pinned for ever */
-        return -EINVAL;
+    case VCPUOP_get_physid:
+        return get_physid(c, v);
     }
     return -ENOSYS;
 }

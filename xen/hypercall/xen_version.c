@@ -41,10 +41,10 @@ static long put_features(const struct hcall *c)
         return -EFAULT;
     if (info.submap_idx >= XENFEAT_NR_SUBMAPS)
         return -EINVAL;
-    info.submap = BIT(XENFEAT_auto_translated_physmap) |
+    info.submap = BIT(XENFEAT_writable_page_tables) |
+                  BIT(XENFEAT_auto_translated_physmap) |
                   BIT(XENFEAT_hvm_callback_vector) | BIT(XENFEAT_hvm_safe_pvclock) |
-                  BIT(XENFEAT_memory_op_vnode_supported) |
-                  BIT(XENFEAT_linux_rsdp_unrestricted);
+                  BIT(XENFEAT_memory_op_vnode_supported);
     info.submap |= BIT(c->v->domain->is_dom0_identity ? XENFEAT_direct_mapped
                                                       : XENFEAT_not_direct_mapped);
     if (c->v->domain->is_privileged)
@@ -79,7 +79,9 @@ static long put_build_id(const struct hcall *c)
 
 long do_xen_version(struct hcall *c)
 {
-    static const unsigned long no_pv_space;
+    /* Where PV guests would see the hypervisor, and where the stock one lives. */
+    static const uint64_t virt_start = 0xffff800000000000;
+    static const uint32_t compat_virt_start;
     struct domain *d = c->v->domain;
 
     switch ((uint32_t)c->arg[0]) {
@@ -96,8 +98,8 @@ long do_xen_version(struct hcall *c)
     case XENVER_changeset:
         return put_string(c, "unavailable", sizeof(xen_changeset_info_t));
     case XENVER_platform_parameters:
-        /* Where PV guests see the hypervisor; there are none. */
-        return copy_to_guest(c->arg[1], &no_pv_space, c->compat ? 4 : 8);
+        return c->compat ? copy_to_guest(c->arg[1], &compat_virt_start, 4)
+                         : copy_to_guest(c->arg[1], &virt_start, 8);
     case XENVER_get_features:
         return put_features(c);
     case XENVER_pagesize:
