@@ -127,7 +127,8 @@ void vlapic_update_derived(struct vlapic *s)
 }
 
 /* What the interrupt controllers have for it. */
-static struct hvm_intack controllers_pending(struct vcpu *v)
+static inline __attribute__((always_inline)) struct hvm_intack
+controllers_pending(struct vcpu *v)
 {
     struct vlapic *s = v->hvm->vlapic;
     int vector;
