@@ -176,6 +176,24 @@ static void test_dirty_by_bit(void **state)
     expect(600, (2 << 18) + 88, P2M_RAM_RW, ORDER_4K);
 }
 
+/* One who watches a range takes nothing from the rounds of log-dirty. */
+static void test_dirty_for_two(void **state)
+{
+    map_and_clean();
+    p2m_mark_dirty(&d, GFN(600));
+    d.p2m.logdirty = true;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            p2m_dirty(&d, GFN(512), 512, P2M_DIRTY_CLEAN_UNLESS_LOGGED, NULL), 1);
+    assert_int_equal(p2m_dirty(&d, GFN(512), 512, P2M_DIRTY_CLEAN, NULL), 1);
+    d.p2m.logdirty = false;
+    p2m_mark_dirty(&d, GFN(601));
+    assert_int_equal(p2m_dirty(&d, GFN(512), 512, P2M_DIRTY_CLEAN_UNLESS_LOGGED, NULL),
+                     1);
+    assert_int_equal(p2m_dirty(&d, GFN(512), 512, P2M_DIRTY_CLEAN_UNLESS_LOGGED, NULL),
+                     0);
+}
+
 static void test_dirty_by_fault(void **state)
 {
     p2m_format.dirty_mask = 0;
@@ -191,7 +209,8 @@ static void test_dirty_by_fault(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
-    const struct CMUnitTest tests[] = {T(shatter), T(dirty_by_bit), T(dirty_by_fault)};
+    const struct CMUnitTest tests[] = {T(shatter), T(dirty_by_bit), T(dirty_for_two),
+                                       T(dirty_by_fault)};
 
     return cmocka_run_group_tests_name("p2m", tests, NULL, NULL);
 }

@@ -93,6 +93,8 @@ struct abi_domain {
     struct spinlock vram_lock; /* guards vram_* */
     uint64_t vram_first;       /* range that a device model watches for writes */
     uint32_t vram_nr;
+    bool vram_missed; /* pages of it may have been written that the next bitmap would not
+                         show: it shows all */
     struct vnuma *vnuma; /* hypercall/vnuma.c */
 };
 /* physdev_op.c: did Dom0 tell us of this PCI device (segment, bus, devfn)? */

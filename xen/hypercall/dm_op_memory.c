@@ -10,7 +10,7 @@
 #define STEP_PAGES     512
 
 /* Let the guest write all pages of a range again without our noticing; not while the
- * whole domain is in log-dirty mode. */
+ * whole domain is in log-dirty mode, which would take them for dirty. */
 static void stop_watching(struct domain *d, uint64_t first, uint64_t nr)
 {
     if (READ_ONCE(d->p2m.logdirty))
@@ -31,19 +31,33 @@ static void set_watched(struct abi_domain *abi, uint64_t first, uint32_t nr,
     *old_nr = abi->vram_nr;
     abi->vram_first = first;
     abi->vram_nr = nr;
+    if (*old_first != first || *old_nr != nr)
+        abi->vram_missed = true;
     spin_unlock(&abi->vram_lock);
     if (*old_first == first && *old_nr == nr)
         *old_nr = 0;
 }
 
+static bool take_missed(struct abi_domain *abi)
+{
+    bool missed;
+
+    spin_lock(&abi->vram_lock);
+    missed = abi->vram_missed;
+    abi->vram_missed = false;
+    spin_unlock(&abi->vram_lock);
+    return missed;
+}
+
 /* Which pages of the frame buffer were written since the last call: all of them in the
- * first. */
+ * first, and after a round of log-dirty. */
 long dm_track_dirty_vram(struct dm_call *m, const xen_dm_op_track_dirty_vram_t *a)
 {
     struct abi_domain *abi = abi_of(m->d);
     uint8_t bits[STEP_PAGES / 8];
     uint64_t old_first;
     uint32_t old_nr;
+    bool all;
 
     if (!abi)
         return -ENOMEM;
@@ -54,11 +68,14 @@ long dm_track_dirty_vram(struct dm_call *m, const xen_dm_op_track_dirty_vram_t *
     set_watched(abi, a->first_pfn, a->nr, &old_first, &old_nr);
     if (old_nr)
         stop_watching(m->d, old_first, old_nr);
+    all = take_missed(abi);
     for (uint32_t i = 0; i < a->nr; i += STEP_PAGES) {
         unsigned int n = min(a->nr - i, (uint32_t)STEP_PAGES);
 
         memset(bits, 0, sizeof(bits));
-        p2m_dirty(m->d, GFN(a->first_pfn + i), n, P2M_DIRTY_CLEAN, bits);
+        p2m_dirty(m->d, GFN(a->first_pfn + i), n, P2M_DIRTY_CLEAN_UNLESS_LOGGED, bits);
+        if (all)
+            memset(bits, 0xff, sizeof(bits));
         if (copy_to_guest(m->buf[1].gva + i / 8, bits, DIV_ROUND_UP(n, 8)))
             return -EFAULT;
         preempt_point();

@@ -1,8 +1,10 @@
 /* domctl: log-dirty mode, memory for page tables (public/domctl.h).
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A clean page is write-protected, so there is no bitmap to keep: the p2m is it. A round
- * walks the whole guest-physical map in steps, looking for others between.
+ * The p2m says what is clean, so there is no bitmap to keep. A round walks the whole
+ * guest-physical map in steps, looking for others between. A device model that watches
+ * its frame buffer looks at the same entries: it does not make them clean meanwhile, and
+ * it is told when a round has.
  */
 #include "hypercall/domctl.h"
 #include "cpu/irq.h"
@@ -33,6 +35,19 @@ static long walk(struct domain *d, enum p2m_dirty_op op, uint64_t bitmap, uint64
     return 0;
 }
 
+/* After pages became clean: the device model has not seen what of its frame buffer was
+ * dirty. */
+static void tell_watcher(struct domain *d)
+{
+    struct abi_domain *abi = abi_of(d);
+
+    if (!abi)
+        return; /* then nobody watches */
+    spin_lock(&abi->vram_lock);
+    abi->vram_missed = true;
+    spin_unlock(&abi->vram_lock);
+}
+
 static long enable(struct domain *d)
 {
     long rc;
@@ -42,6 +57,7 @@ static long enable(struct domain *d)
     domain_pause(d);
     d->p2m.logdirty = true;
     rc = walk(d, P2M_DIRTY_CLEAN, 0, d->p2m.max_gfn + 1, NULL);
+    tell_watcher(d);
     domain_unpause(d);
     return rc;
 }
@@ -71,8 +87,10 @@ static long collect(struct domain *d, struct xen_domctl_shadow_op *s)
     s->stats.fault_count = s->stats.dirty_count = 0;
     domain_pause(d);
     rc = walk(d, op, HANDLE(s->dirty_bitmap), pages, &s->stats.dirty_count);
+    if (op == P2M_DIRTY_CLEAN)
+        tell_watcher(d);
     domain_unpause(d);
-    s->stats.fault_count = s->stats.dirty_count; /* one write fault made each dirty */
+    s->stats.fault_count = s->stats.dirty_count; /* of each page the first write counts */
     s->pages = pages;
     return rc;
 }

@@ -425,6 +425,8 @@ uint64_t p2m_dirty(struct domain *d, gfn_t first, unsigned int nr, enum p2m_dirt
     uint64_t count = 0;
 
     spin_lock(&p->lock);
+    if (op == P2M_DIRTY_CLEAN_UNLESS_LOGGED)
+        op = READ_ONCE(p->logdirty) ? P2M_DIRTY_PEEK : P2M_DIRTY_CLEAN;
     for (unsigned int i = 0; i < nr; i++) {
         if (!dirty_one(d, first.n + i, op, &changed))
             continue;

@@ -50,7 +50,7 @@ struct p2m {
     uint32_t flush_gen;  /* raised at each change that needs a TLB flush */
     uint64_t nr_tables;  /* pages of tables, for accounting */
     uint64_t nr_retired; /* of them unlinked */
-    bool logdirty;
+    bool logdirty; /* of the whole domain; changed before the walk that makes it true */
     uint64_t retired; /* unlinked tables, a list by machine address */
 };
 
@@ -87,10 +87,16 @@ void p2m_mark_dirty(struct domain *d, gfn_t gfn);
 
 /* Log-dirty: a RAM page whose entry is P2M_RAM_RW is dirty; P2M_RAM_LOGDIRTY is clean,
  * unless the processor has set the entry's dirty bit. For CLEAN the domain is paused.
- * PEEK looks; CLEAN looks and makes clean; OFF makes all writable again. Sets the bits of
- * dirty pages in `bitmap` (may be NULL; not cleared before) and returns their number. At
- * most a few hundred pages at a time: it holds the lock. */
-enum p2m_dirty_op { P2M_DIRTY_PEEK, P2M_DIRTY_CLEAN, P2M_DIRTY_OFF };
+ * PEEK looks; CLEAN looks and makes clean; CLEAN_UNLESS_LOGGED is PEEK while the whole
+ * domain is in log-dirty mode, so that its rounds lose nothing; OFF makes all writable
+ * again. Sets the bits of dirty pages in `bitmap` (may be NULL; not cleared before) and
+ * returns their number. At most a few hundred pages at a time: it holds the lock. */
+enum p2m_dirty_op {
+    P2M_DIRTY_PEEK,
+    P2M_DIRTY_CLEAN,
+    P2M_DIRTY_CLEAN_UNLESS_LOGGED,
+    P2M_DIRTY_OFF,
+};
 uint64_t p2m_dirty(struct domain *d, gfn_t first, unsigned int nr, enum p2m_dirty_op op,
                    uint8_t *bitmap);
 
