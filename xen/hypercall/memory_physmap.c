@@ -130,9 +130,8 @@ static int place_foreign_page(struct hcall *c, struct domain *d, const struct pl
         frame_put(mfn);
         goto out;
     }
-    /* What is written through the mapping is not seen write by write. */
-    if (type == P2M_RAM_LOGDIRTY)
-        p2m_mark_dirty(from, GFN(p->idx));
+    /* In log-dirty mode the page stays as clean as it is: a tool that only reads must not
+     * make it dirty again, and a device model says what it writes (modified_memory). */
     rc = p2m_set(d, GFN(p->gfn), mfn, P2M_FOREIGN, ORDER_4K);
     if (rc)
         frame_put(mfn);
