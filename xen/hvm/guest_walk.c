@@ -66,6 +66,13 @@ static bool set_bits(const struct walk *w, void *p, uint64_t old, uint64_t bits)
                                        false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
+/* We have written to this page of a table, past the processor's dirty bits. */
+static void mark_table_dirty(struct domain *d, uint64_t gpa)
+{
+    if (READ_ONCE(d->p2m.logdirty))
+        p2m_mark_dirty(d, gpa_to_gfn(gpa));
+}
+
 static void note_step(struct walk *w, const void *p, uint64_t value)
 {
     struct walk_hint *hint = w->hint;
@@ -160,9 +167,12 @@ static int walk_once(struct walk *w, uint64_t table, unsigned int levels, uint32
             if (w->access & PFEC_WRITE)
                 want |= PTE_D;
         }
-        if ((e & want) != want && !set_bits(w, p, e, want)) {
-            frame_put(mfn);
-            return -EAGAIN;
+        if ((e & want) != want) {
+            if (!set_bits(w, p, e, want)) {
+                frame_put(mfn);
+                return -EAGAIN;
+            }
+            mark_table_dirty(w->v->domain, table);
         }
         note_step(w, p, e | want);
         frame_put(mfn);
