@@ -377,6 +377,20 @@ static void hide_from_guests(struct cpu_policy *host)
     set_featureset(host, fs);
 }
 
+/* Leaf 80000021h is newer than what it says of LFENCE, and other hypervisors show it on
+ * processors that do not have it. */
+static void show_lfence(struct cpu_policy *host)
+{
+    uint32_t fs[CPU_FEATURESET_WORDS];
+
+    if (!mitigations.lfence_serializes)
+        return;
+    host->extd[0].a = max(host->extd[0].a, 0x80000021u);
+    cpu_policy_to_featureset(host, fs);
+    fs_set(fs, F(LFENCE_DISPATCH));
+    set_featureset(host, fs);
+}
+
 /* The first use is Dom0's creation, on one CPU. */
 const struct cpu_policy *cpu_policy_system(unsigned int index)
 {
@@ -386,6 +400,7 @@ const struct cpu_policy *cpu_policy_system(unsigned int index)
         cpu_policy_read(&p[XEN_SYSCTL_cpu_policy_raw], native_cpuid, native_rdmsr);
         p[XEN_SYSCTL_cpu_policy_host] = p[XEN_SYSCTL_cpu_policy_raw];
         hide_from_guests(&p[XEN_SYSCTL_cpu_policy_host]);
+        show_lfence(&p[XEN_SYSCTL_cpu_policy_host]);
         cpu_policy_make_hvm_max(&p[XEN_SYSCTL_cpu_policy_hvm_max],
                                 &p[XEN_SYSCTL_cpu_policy_host]);
         cpu_policy_make_hvm_default(&p[XEN_SYSCTL_cpu_policy_hvm_default],

@@ -15,6 +15,7 @@
 #define GDS_MITG_LOCK    BIT(5)
 #define MSR_UCODE_REV    0x8b
 #define MSR_AMD_DE_CFG   0xc0011029
+#define DE_CFG_LFENCE    BIT(1)
 #define DE_CFG_FP_BACKUP BIT(9)
 #define MSR_AMD_BP_CFG   0xc001102e
 #define BP_SPEC_REDUCE   BIT(4)
@@ -122,23 +123,38 @@ static void read_facts(struct cpu_facts *f)
         f->gds_locked_off = (msr & GDS_MITG_DIS) && (msr & GDS_MITG_LOCK);
 }
 
-void mitigation_init(void)
-{
-    struct cpu_facts facts;
-
-    read_facts(&facts);
-    mitigation_decide(&facts, get_wishes(), &mitigations);
-    mitigations_spec_ctrl = mitigations.spec_ctrl;
-    mitigation_report(&facts, &mitigations);
-    mitigation_patch(&mitigations);
-}
-
 static void set_bits(uint32_t msr, uint64_t bits, bool on)
 {
     uint64_t val;
 
     if (!rdmsr_safe(msr, &val))
         (void)wrmsr_safe(msr, on ? val | bits : val & ~bits);
+}
+
+/* Families 0Fh and 11h have no such bit, their LFENCE always is one ("Software Techniques
+ * for Managing Speculation on AMD Processors", mitigation G-2). Guests are told. */
+static bool make_lfence_serialize(const struct cpu_facts *f)
+{
+    uint64_t val;
+
+    if (f->vendor != CPU_AMD)
+        return false;
+    if (f->family == 0xf || f->family == 0x11)
+        return true;
+    set_bits(MSR_AMD_DE_CFG, DE_CFG_LFENCE, true);
+    return !rdmsr_safe(MSR_AMD_DE_CFG, &val) && (val & DE_CFG_LFENCE);
+}
+
+void mitigation_init(void)
+{
+    struct cpu_facts facts;
+
+    read_facts(&facts);
+    mitigation_decide(&facts, get_wishes(), &mitigations);
+    mitigations.lfence_serializes = make_lfence_serialize(&facts);
+    mitigations_spec_ctrl = mitigations.spec_ctrl;
+    mitigation_report(&facts, &mitigations);
+    mitigation_patch(&mitigations);
 }
 
 void mitigation_cpu_up(void)
@@ -149,6 +165,8 @@ void mitigation_cpu_up(void)
         wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_AIBRSE);
     if (m->has_spec_ctrl)
         (void)wrmsr_safe(MSR_SPEC_CTRL, m->spec_ctrl);
+    if (m->lfence_serializes)
+        set_bits(MSR_AMD_DE_CFG, DE_CFG_LFENCE, true);
     if (m->zenbleed_chicken)
         set_bits(MSR_AMD_DE_CFG, DE_CFG_FP_BACKUP, true);
     if (m->bp_spec_reduce)

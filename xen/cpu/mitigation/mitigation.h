@@ -108,7 +108,8 @@ struct mitigations {
     bool switch_ibpb;   /* when a CPU goes from one domain's vCPU to another's */
     bool l1d_flush;     /* at entries of guests */
     bool zenbleed_chicken, bp_spec_reduce, gds_unlock;
-    bool smt_leaks; /* sibling threads can spy on each other, whatever we do */
+    bool lfence_serializes; /* AMD: LFENCE waits until all before it is done */
+    bool smt_leaks;         /* sibling threads can spy on each other, whatever we do */
 };
 
 /* The plan that was made for this machine. */
