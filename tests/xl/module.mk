@@ -2,11 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 DEPS += grub-common grub-pc-bin xorriso mtools
 SYSTEM_TESTS += tests/xl/xl
-test: dom0-image
+XL_NEEDS := dom0-image $(B)/tests/xl/guest-memory
+test: $(XL_NEEDS)
 
-# {Corbel, Xen 4.17} x {our device model, qemu-xen} x {corbel, xl}, and the parts of tests/xl that take
-# longer than the system tests may.
-.PHONY: matrix
-matrix: dom0-image $(B)/peer/xen
+# Static: it runs in a guest that has no libraries.
+$(B)/tests/xl/guest-memory: tests/xl/guest-memory.c
+	@mkdir -p $(@D)
+	$(HOSTCC) -std=gnu11 -O2 $(WARN) -static -o $@ $<
+
+# The parts of tests/xl that take longer than the tests of every change may; and {Corbel, Xen 4.17} x
+# {our device model, qemu-xen} x {corbel, xl}.
+.PHONY: xl matrix
+xl: $(XL_NEEDS) $(B)/peer/xen
 	tests/xl/xl --all
+	tests/xl/xl --exchange
+matrix: $(XL_NEEDS) $(B)/peer/xen
 	tests/xl/xl --matrix
