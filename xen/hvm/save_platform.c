@@ -209,6 +209,28 @@ HVM_REGISTER_SAVE_RESTORE(PCI_LINK, save_pci_link, load_pci_link, false);
 /*
  * Timers.
  */
+
+/* Which byte of a PIT count is next, as stock Xen writes it: 1 the only one, low; 2 the
+ * only one, high, or of a latched count the second; 3 and 4 the first and second of two.
+ */
+enum { PIT_LOW = 1, PIT_HIGH = 2, PIT_FIRST = 3, PIT_SECOND = 4 };
+#define PIT_RW_BOTH    3
+#define PIT_MODE_UNSET 0xff /* no mode was ever written */
+
+static uint8_t pit_byte(const struct vpit_channel *ch, bool high)
+{
+    if (ch->rw_mode != PIT_RW_BOTH)
+        return ch->rw_mode;
+    return high ? PIT_SECOND : PIT_FIRST;
+}
+
+static uint8_t pit_latched(const struct vpit_channel *ch)
+{
+    if (ch->latched == 2)
+        return PIT_FIRST;
+    return !ch->latched ? 0 : ch->rw_mode == PIT_LOW ? PIT_LOW : PIT_HIGH;
+}
+
 static int save_pit(struct vcpu *v, struct hvm_context *c)
 {
     const struct vpit *p = v->domain->hvm->vpit;
@@ -222,11 +244,11 @@ static int save_pit(struct vcpu *v, struct hvm_context *c)
 
         to->count = ch->reload ? ch->next_count : ch->counting ? ch->count : 0;
         to->latched_count = ch->latch;
-        to->count_latched = ch->latched;
+        to->count_latched = pit_latched(ch);
         to->status_latched = ch->status_latched;
         to->status = ch->status;
-        to->read_state = ch->read_high;
-        to->write_state = ch->write_high;
+        to->read_state = pit_byte(ch, ch->read_high);
+        to->write_state = pit_byte(ch, ch->write_high);
         to->write_latch = ch->write_low;
         to->rw_mode = ch->rw_mode;
         to->mode = ch->mode;
@@ -235,6 +257,12 @@ static int save_pit(struct vcpu *v, struct hvm_context *c)
     }
     hw.speaker_data_on = p->speaker_data;
     return hvm_save_put(c, HVM_SAVE_CODE(PIT), 0, &hw, sizeof(hw));
+}
+
+static bool pit_channel_valid(const struct hvm_hw_pit_channel *ch)
+{
+    return ch->count <= 65536 && (ch->mode <= 5 || ch->mode == PIT_MODE_UNSET) &&
+           ch->rw_mode <= PIT_RW_BOTH && !(ch->bcd && ch->count > 10000);
 }
 
 static int load_pit(struct vcpu *v, const struct hvm_record *r)
@@ -247,29 +275,28 @@ static int load_pit(struct vcpu *v, const struct hvm_record *r)
     if (hvm_load_payload(r, &hw, sizeof(hw)))
         return -EINVAL;
     for (unsigned int i = 0; i < PIT_CHANNELS; i++)
-        if (hw.channels[i].count > 65536 || hw.channels[i].mode > 5 ||
-            hw.channels[i].rw_mode > 3 ||
-            (hw.channels[i].bcd && hw.channels[i].count > 10000))
+        if (!pit_channel_valid(&hw.channels[i]))
             return -EINVAL;
     for (unsigned int i = 0; i < PIT_CHANNELS; i++) {
         const struct hvm_hw_pit_channel *from = &hw.channels[i];
         struct vpit_channel *ch = &p->channel[i];
+        bool unset = from->mode == PIT_MODE_UNSET || !from->count;
         bool periodic = from->mode == 2 || from->mode == 3;
 
         *ch = (struct vpit_channel){
-            .mode = from->mode,
-            .rw_mode = from->rw_mode ? from->rw_mode : 3,
+            .mode = from->mode == PIT_MODE_UNSET ? 0 : from->mode,
+            .rw_mode = from->rw_mode ? from->rw_mode : PIT_RW_BOTH,
             .bcd = from->bcd,
             .gate = i == 2 ? from->gate != 0 : true,
-            .counting = from->count != 0,
-            .null_count = !from->count,
+            .counting = !unset,
+            .null_count = unset,
             .count = max(from->count, periodic ? 2u : 1u),
-            .latched = min(from->count_latched, (uint8_t)2),
+            .latched = from->count_latched == PIT_FIRST ? 2 : from->count_latched != 0,
             .latch = from->latched_count,
             .status_latched = from->status_latched,
             .status = from->status,
-            .read_high = from->read_state & 1,
-            .write_high = from->write_state & 1,
+            .read_high = from->read_state == PIT_SECOND,
+            .write_high = from->write_state == PIT_SECOND,
             .write_low = from->write_latch,
         };
     }
