@@ -7,6 +7,7 @@
 #include "hvm/intr.h"
 #include "hvm/ioreq.h"
 #include "hvm/platform.h"
+#include "hvm/vlapic.h"
 #include "hypercall/hypercall.h"
 #include "boot/boot.h"
 #include "cpu/irq.h"
@@ -421,6 +422,16 @@ static void exit_task_switch(struct vcpu *v, const struct vmexit *e)
                   event.valid && event.has_error ? &event.error : NULL);
 }
 
+static void exit_apic_eoi(struct vcpu *v, const struct vmexit *e)
+{
+    vlapic_page_eoi(v, e->info.apic.vector);
+}
+
+static void exit_apic_write(struct vcpu *v, const struct vmexit *e)
+{
+    vlapic_page_written(v, e->info.apic.offset);
+}
+
 static void exit_shutdown(struct vcpu *v, const struct vmexit *e)
 {
     hvm_triple_fault(v);
@@ -470,8 +481,8 @@ static void (*const handlers[VMEXIT_REASONS])(struct vcpu *, const struct vmexit
     [VMEXIT_SHUTDOWN] = exit_shutdown,
     [VMEXIT_VIRT_INSN] = exit_ud,
     [VMEXIT_PREEMPT_TIMER] = exit_extint,
-    [VMEXIT_EOI] = exit_none,
-    [VMEXIT_APIC_ACCESS] = exit_emulate,
+    [VMEXIT_APIC_EOI] = exit_apic_eoi,
+    [VMEXIT_APIC_WRITE] = exit_apic_write,
     [VMEXIT_INVALID_STATE] = exit_invalid,
     [VMEXIT_UNKNOWN] = exit_unknown,
     [VMEXIT_NONE] = exit_none,

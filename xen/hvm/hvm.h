@@ -57,8 +57,8 @@ enum vmexit_reason {
     VMEXIT_SHUTDOWN,  /* triple fault */
     VMEXIT_VIRT_INSN, /* VMRUN, VMXON, ...: #UD for the guest */
     VMEXIT_PREEMPT_TIMER,
-    VMEXIT_EOI,
-    VMEXIT_APIC_ACCESS,
+    VMEXIT_APIC_EOI,      /* info.apic.vector: the processor has done it */
+    VMEXIT_APIC_WRITE,    /* info.apic.offset: a write to the page of registers is done */
     VMEXIT_INVALID_STATE, /* entry failed */
     VMEXIT_UNKNOWN,
     VMEXIT_NONE, /* the back end dealt with it */
@@ -97,6 +97,10 @@ struct vmexit {
             uint16_t sel; /* of the new task's TSS */
             bool gate;    /* an event through the IDT; else JMP, CALL or IRET */
         } task;
+        struct {
+            uint16_t offset;
+            uint8_t vector;
+        } apic;
     } info;
 };
 
@@ -227,6 +231,7 @@ struct hvm_domain {
     struct viridian *viridian; /* Hyper-V enlightenments, or NULL */
     uint8_t *iopm;             /* 12 KiB, 1 bit per port: 1 = exit; shared by the vCPUs */
     uint8_t *msrpm;            /* vendor's MSR bitmap */
+    void *apic_page;           /* the back end's, at the address of the local APICs */
     bool passthrough_io;       /* Dom0: ports not emulated reach the machine */
     bool hide_xen_leaves;      /* native platform: no Xen CPUID leaves */
     uint8_t pci_link_route[4];
@@ -282,6 +287,11 @@ struct hvm_ops {
     void (*request_nmi_window)(struct vcpu *v);
     /* Exit when the guest lowers its TPR: an interrupt waits for that. */
     void (*watch_tpr)(struct vcpu *v, bool on);
+    /* Does the processor play v's local APIC? Then the page (cleared) where its registers
+     * are while v runs, hvm/vlapic_page.c; else NULL. The function may be NULL, too. */
+    uint32_t *(*apic_page)(struct vcpu *v);
+    /* With such a page: v's local APIC is in another mode, or at another place. */
+    void (*apic_mode)(struct vcpu *v);
     /* Intercept (true) or pass through an MSR. */
     void (*intercept_msr)(struct domain *d, uint32_t msr, bool read, bool write);
     void (*set_exception_intercept)(struct vcpu *v, unsigned int vector, bool on);

@@ -27,7 +27,7 @@ bool hvm_wake_event_pending(struct vcpu *v)
         return true;
     if (h->nmi_pending && !(hvm_ops->get_shadow(v) & HVM_SHADOW_NMI))
         return true;
-    return hvm_can_take_interrupt(v) && hvm_intr_pending(v).source != INTACK_NONE;
+    return hvm_can_take_interrupt(v) && hvm_interrupt_pending(v);
 }
 
 void hvm_intr_assist(struct vcpu *v)

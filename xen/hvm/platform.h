@@ -62,6 +62,9 @@ struct hvm_intack {
     uint8_t vector; /* of PIC: known only after hvm_intr_ack */
 };
 struct hvm_intack hvm_intr_pending(struct vcpu *v);         /* no side effect */
+/* Would v get an interrupt now, if its RFLAGS.IF allows? Also one that the processor
+ * delivers itself, of which hvm_intr_pending() says nothing. v is current. */
+bool hvm_interrupt_pending(struct vcpu *v);
 int hvm_intr_ack(struct vcpu *v, struct hvm_intack intack); /* vector; IRR to ISR */
 /* Does another wait behind the one that was acknowledged? The upcall flag stays set until
  * the guest's handler clears it, and does not count again: whoever sets it anew kicks. */

@@ -195,6 +195,7 @@ int viridian_msr_read(struct vcpu *v, uint32_t msr, uint64_t *val)
         *val = NS_PER_S / APIC_BUS_NS;
         return has_frequencies(v->domain) ? 0 : -EINVAL;
     case HV_ICR:
+        vlapic_pull(s);
         *val = (uint64_t)s->icr_hi << 32 | s->icr_lo;
         return 0;
     case HV_TPR:

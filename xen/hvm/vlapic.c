@@ -5,7 +5,8 @@
  * entries never fire; no EOI broadcast suppression; APR, RRD and the ID are read-only.
  *
  * IRR may be written by any CPU, with atomic operations; everything else belongs to the
- * vCPU, the timer's part excepted (vlapic_timer.c).
+ * vCPU, the timer's part excepted (vlapic_timer.c). Processors that play the local APIC
+ * themselves: vlapic_page.c.
  */
 #include "hvm/vlapic.h"
 #include "hvm/platform_device.h"
@@ -61,7 +62,9 @@ static inline void update_ppr(struct vlapic *s)
 
 bool vlapic_vector_pending(const struct vlapic *s, uint8_t vector)
 {
-    return test_vector(s->irr, vector);
+    return test_vector(s->irr, vector) ||
+           (unlikely(s->live) &&
+            (READ_ONCE(s->page[(APIC_IRR + vector / 32) * 4]) >> vector % 32 & 1));
 }
 
 bool vlapic_accept(struct vlapic *s, uint8_t vector, bool level)
@@ -118,12 +121,22 @@ void vlapic_update_derived(struct vlapic *s)
     s->hw_enabled = s->base_msr & APIC_BASE_ENABLE;
     s->x2apic = s->hw_enabled && (s->base_msr & APIC_BASE_EXTD);
     s->sw_enabled = s->hw_enabled && (s->svr & APIC_SVR_ENABLE);
-    s->isrv = bitmap_highest(s->isr);
+    if (!s->live)
+        s->isrv = bitmap_highest(s->isr);
     s->mmio.gpa = s->base_msr & 0xffffffffff000ull;
     update_ppr(s);
     WRITE_ONCE(s->accepts_pic,
                !s->hw_enabled ||
                    (lint0 & (APIC_LVT_MODE | APIC_LVT_MASKED)) == APIC_EXTINT << 8);
+}
+
+void vlapic_changed(struct vlapic *s)
+{
+    vlapic_update_derived(s);
+    if (!s->page)
+        return;
+    vlapic_page_mirror_all(s);
+    hvm_ops->apic_mode(s->vcpu);
 }
 
 /* What the interrupt controllers have for it. */
@@ -138,6 +151,8 @@ controllers_pending(struct vcpu *v)
     if (likely(!(READ_ONCE(s->irr[0]) | READ_ONCE(s->irr[1]) | READ_ONCE(s->irr[2]) |
                  READ_ONCE(s->irr[3]))))
         return (struct hvm_intack){INTACK_NONE, 0};
+    if (unlikely(s->page))
+        return (struct hvm_intack){INTACK_NONE, 0}; /* the processor delivers it */
     vector = bitmap_highest(s->irr);
     if (vector >= 0 && (vector >> 4) > (s->ppr >> 4))
         return (struct hvm_intack){INTACK_LAPIC, vector};
@@ -162,13 +177,27 @@ bool hvm_intr_more(struct vcpu *v, struct hvm_intack taken)
     return next.source != INTACK_NONE;
 }
 
+bool hvm_interrupt_pending(struct vcpu *v)
+{
+    struct vlapic *s = v->hvm->vlapic;
+    int vector;
+
+    if (hvm_intr_pending(v).source != INTACK_NONE)
+        return true;
+    if (likely(!s->page))
+        return false;
+    vlapic_pull(s);
+    vector = bitmap_highest(s->irr);
+    return vector >= 0 && (vector >> 4) > (s->ppr >> 4);
+}
+
 bool vlapic_tpr_blocks(const struct vcpu *v)
 {
     const struct vlapic *s = v->hvm->vlapic;
     int vector = bitmap_highest(s->irr);
 
     return vector >= 0 && (vector >> 4) <= (s->tpr >> 4) &&
-           (vector >> 4) > (s->isrv >> 4);
+           (vector >> 4) > (s->isrv >> 4) && !s->page;
 }
 
 int hvm_intr_ack(struct vcpu *v, struct hvm_intack intack)
@@ -192,8 +221,14 @@ void vlapic_eoi(struct vlapic *s)
     int vector = s->isrv;
     bool level;
 
-    if (vector < 0)
-        return;
+    if (vector < 0) {
+        if (!s->live)
+            return;
+        vlapic_pull(s); /* an EOI by Hyper-V's MSR, or by an emulated instruction */
+        vector = s->isrv;
+        if (vector < 0)
+            return;
+    }
     level = test_vector(s->tmr, vector);
     clear_vector(s->isr, vector); /* atomic: see vlapic_set_irq() */
     WRITE_ONCE(s->isrv, bitmap_highest(s->isr));
@@ -223,6 +258,7 @@ uint32_t vlapic_id(const struct vcpu *v)
 void vlapic_set_initial_id(struct vcpu *v, uint32_t id)
 {
     v->hvm->vlapic->initial_id = v->hvm->vlapic->id = id;
+    vlapic_changed(v->hvm->vlapic);
     cpu_policy_update_topology(v->domain);
 }
 
@@ -235,7 +271,7 @@ static uint32_t x2apic_ldr(uint32_t id)
 /*
  * Registers. Both return 0, or -EINVAL for one that is not there.
  */
-static int reg_read(struct vlapic *s, unsigned int reg, uint32_t *val)
+int vlapic_reg_read(struct vlapic *s, unsigned int reg, uint32_t *val)
 {
     switch (reg) {
     case APIC_ID:
@@ -248,6 +284,7 @@ static int reg_read(struct vlapic *s, unsigned int reg, uint32_t *val)
         *val = s->tpr;
         return 0;
     case APIC_PPR:
+        vlapic_pull(s);
         *val = s->ppr;
         return 0;
     case APIC_APR:
@@ -265,21 +302,25 @@ static int reg_read(struct vlapic *s, unsigned int reg, uint32_t *val)
         *val = s->svr;
         return 0;
     case APIC_ISR ... APIC_ISR + 7:
+        vlapic_pull(s);
         *val = s->isr[(reg & 7) >> 1] >> (reg & 1) * 32;
         return 0;
     case APIC_TMR ... APIC_TMR + 7:
         *val = READ_ONCE(s->tmr[(reg & 7) >> 1]) >> (reg & 1) * 32;
         return 0;
     case APIC_IRR ... APIC_IRR + 7:
+        vlapic_pull(s);
         *val = READ_ONCE(s->irr[(reg & 7) >> 1]) >> (reg & 1) * 32;
         return 0;
     case APIC_ESR:
         *val = s->esr;
         return 0;
     case APIC_ICR:
+        vlapic_pull(s);
         *val = s->icr_lo;
         return 0;
     case APIC_ICR2:
+        vlapic_pull(s);
         *val = s->icr_hi;
         return 0;
     case APIC_LVT_TIMER ... APIC_LVT_ERROR:
@@ -307,6 +348,8 @@ static void write_svr(struct vlapic *s, uint32_t val)
             s->lvt[i] |= APIC_LVT_MASKED;
     }
     vlapic_update_derived(s);
+    for (unsigned int i = 0; s->page && i < APIC_NR_LVTS; i++)
+        vlapic_page_mirror(s, APIC_LVT_TIMER + i);
 }
 
 static void write_lvt(struct vlapic *s, unsigned int reg, uint32_t val)
@@ -325,7 +368,7 @@ static void write_lvt(struct vlapic *s, unsigned int reg, uint32_t val)
         vlapic_update_derived(s);
 }
 
-static int reg_write(struct vlapic *s, unsigned int reg, uint32_t val)
+int vlapic_reg_write(struct vlapic *s, unsigned int reg, uint32_t val)
 {
     switch (reg) {
     case APIC_TPR:
@@ -344,33 +387,39 @@ static int reg_write(struct vlapic *s, unsigned int reg, uint32_t val)
         return 0; /* read-only: ignored */
     case APIC_LDR:
         s->ldr = val & 0xff000000;
-        return 0;
+        break;
     case APIC_DFR:
         s->dfr = val | 0x0fffffff;
-        return 0;
+        break;
     case APIC_SVR:
         write_svr(s, val);
-        return 0;
+        break;
     case APIC_ESR:
         s->esr = __atomic_exchange_n(&s->esr_pending, 0, __ATOMIC_RELAXED);
-        return 0;
+        break;
     case APIC_ICR:
+        if (unlikely(s->page))
+            s->icr_hi = READ_ONCE(s->page[APIC_ICR2 * 4]) & 0xff000000;
         vlapic_icr_write(s, val, s->icr_hi >> 24);
-        return 0;
+        break;
     case APIC_ICR2:
         s->icr_hi = val & 0xff000000;
-        return 0;
+        break;
     case APIC_LVT_TIMER ... APIC_LVT_ERROR:
         write_lvt(s, reg, val);
-        return 0;
+        break;
     case APIC_TMICT:
         vlapic_timer_write_tmict(s, val);
-        return 0;
+        break;
     case APIC_TDCR:
         vlapic_timer_write_tdcr(s, val & 0xb);
-        return 0;
+        break;
+    default:
+        return -EINVAL;
     }
-    return -EINVAL;
+    if (unlikely(s->page))
+        vlapic_page_mirror(s, reg);
+    return 0;
 }
 
 /*
@@ -384,7 +433,7 @@ static uint64_t mmio_read(struct vcpu *v, uint64_t offset, unsigned int bytes)
 
     if ((offset & 15) >= 4)
         return 0;
-    if (reg_read(s, offset >> 4, &val))
+    if (vlapic_reg_read(s, offset >> 4, &val))
         vlapic_esr_raise(s, APIC_ESR_REGISTER);
     return val >> (offset & 3) * 8;
 }
@@ -399,10 +448,10 @@ static void mmio_write(struct vcpu *v, uint64_t offset, unsigned int bytes, uint
         return;
     if (unlikely(bytes < 4 || shift)) {
         mask = bytes < 4 ? (1u << bytes * 8) - 1 : ~0u;
-        (void)reg_read(s, offset >> 4, &old);
+        (void)vlapic_reg_read(s, offset >> 4, &old);
         val = (old & ~(mask << shift)) | ((uint32_t)val & mask) << shift;
     }
-    if (reg_write(s, offset >> 4, val))
+    if (vlapic_reg_write(s, offset >> 4, val))
         vlapic_esr_raise(s, APIC_ESR_REGISTER);
 }
 
@@ -430,7 +479,7 @@ static int write_base(struct vlapic *s, uint64_t val)
         s->ldr = x2apic_ldr(s->id);
         s->icr_hi = 0;
     }
-    vlapic_update_derived(s);
+    vlapic_changed(s);
     return 0;
 }
 
@@ -443,7 +492,7 @@ int vlapic_msr_read(struct vcpu *v, uint32_t msr, uint64_t *val)
     if (likely(msr - 0x800 < 0x100)) {
         if (unlikely(!s->x2apic || reg == APIC_DFR || reg == APIC_ICR2 ||
                      reg == APIC_EOI || reg == APIC_APR || reg == APIC_RRD ||
-                     reg_read(s, reg, &lo)))
+                     vlapic_reg_read(s, reg, &lo)))
             return -EINVAL;
         *val = reg == APIC_ICR ? (uint64_t)s->icr_hi << 32 | lo : lo;
         return 0;
@@ -501,7 +550,7 @@ static int x2apic_write(struct vlapic *s, unsigned int reg, uint64_t val)
         vlapic_self_ipi(s, val);
         return 0;
     }
-    return reg_write(s, reg, val);
+    return vlapic_reg_write(s, reg, val);
 }
 
 int vlapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
@@ -528,6 +577,7 @@ void vlapic_reset(struct vcpu *v, bool init)
 {
     struct vlapic *s = v->hvm->vlapic;
 
+    vlapic_pull(s);
     vlapic_timer_reset(s);
     if (!init) {
         s->id = s->initial_id;
@@ -547,7 +597,7 @@ void vlapic_reset(struct vcpu *v, bool init)
     /* Firmware expects that the PICs reach the boot processor from the start. */
     if (!v->id)
         s->lvt[LVT_INDEX(APIC_LVT_LINT0)] = APIC_EXTINT << 8;
-    vlapic_update_derived(s);
+    vlapic_changed(s);
 }
 
 int vlapic_init(struct vcpu *v)
@@ -564,6 +614,7 @@ int vlapic_init(struct vcpu *v)
                                     .write = mmio_write};
     timer_init(&s->timer, vlapic_timer_expired, s);
     v->hvm->vlapic = s;
+    s->page = hvm_ops->apic_page ? hvm_ops->apic_page(v) : NULL;
     vlapic_reset(v, false);
     return 0;
 }

@@ -3,7 +3,8 @@
  *
  * Intel SDM vol 3, chapter 11 (xAPIC and x2APIC); AMD APM vol 2, chapter 16.
  * vlapic.c: registers, vector bookkeeping. vlapic_timer.c: the timer. vlapic_msg.c:
- * interrupt messages, their destinations, ICR. vlapic_save.c: HVM context records.
+ * interrupt messages, their destinations, ICR. vlapic_page.c: what of it the processor
+ * does itself. vlapic_save.c: HVM context records.
  */
 #ifndef CORBEL_HVM_VLAPIC_H
 #define CORBEL_HVM_VLAPIC_H
@@ -63,6 +64,9 @@ extern const uint32_t vlapic_lvt_writable[APIC_NR_LVTS];
 #define APIC_TIMER_PERIOD 0x20000u
 #define APIC_TIMER_TSC    0x40000u
 
+#define APIC_ICR_WRITABLE                                                                \
+    0xccfffu /* of the low half: no delivery status, none reserved */
+
 #define APIC_ESR_SEND_VECTOR 0x20u
 #define APIC_ESR_RECV_VECTOR 0x40u
 #define APIC_ESR_REGISTER    0x80u
@@ -91,6 +95,10 @@ struct vlapic {
     uint8_t tpr, ppr;
     bool hw_enabled, sw_enabled, x2apic;
     bool accepts_pic; /* LINT0 is an ExtINT input, or the APIC is off */
+    /* Where a processor plays the local APIC (vlapic_page.c): its page of registers, or
+     * NULL. `live`: ISR, PPR and what was taken of IRR are there and not here. */
+    bool live;
+    uint32_t *page;
 
     uint32_t id; /* 32 bits; xAPIC mode shows the low 8 */
     uint32_t initial_id;
@@ -132,12 +140,48 @@ static inline uint8_t vlapic_get_tpr(const struct vcpu *v)
     return s->tpr >> 4;
 }
 
+/* hvm/vlapic_page.c. For the back end: on the way into the guest: what was accepted since
+ * the last time goes into the page, all of ISR and IRR if they are not there. False:
+ * nothing has changed. *requested, *in_service: highest vectors of IRR and ISR, 0 if
+ * none; *in_service only if *whole. */
+struct vlapic_entry {
+    bool whole; /* the page was filled anew */
+    uint8_t requested, in_service;
+};
+bool vlapic_page_enter(struct vlapic *s, struct vlapic_entry *e);
+/* After an exit: the guest's TPR. */
+static inline void vlapic_page_exit(struct vlapic *s)
+{
+    s->tpr = s->page[APIC_TPR * 4];
+}
+/* Back from the page: ISR, PPR, IRR, ICR are in *s again. The vCPU itself, or it does not
+ * run. */
+void vlapic_page_pull(struct vlapic *s);
+static inline void vlapic_pull(struct vlapic *s)
+{
+    if (unlikely(s->live))
+        vlapic_page_pull(s);
+}
+/* Registers that change by writes only, as they read now; all of them after a change of
+ * the mode, a reset, a load. */
+void vlapic_page_mirror(struct vlapic *s, unsigned int reg);
+void vlapic_page_mirror_all(struct vlapic *s);
+/* The guest wrote into the page at this offset, which the processor leaves to us. */
+void vlapic_page_written(struct vcpu *v, unsigned int offset);
+/* The processor did the EOI of a vector whose EOI matters elsewhere. */
+void vlapic_page_eoi(struct vcpu *v, uint8_t vector);
+
+int vlapic_reg_read(struct vlapic *s, unsigned int reg, uint32_t *val);
+int vlapic_reg_write(struct vlapic *s, unsigned int reg, uint32_t val);
+
 /* Take a vector into IRR. True: it was not there yet, so the vCPU needs a look. */
 bool vlapic_accept(struct vlapic *s, uint8_t vector, bool level);
 void vlapic_esr_raise(struct vlapic *s, uint32_t bit);
 void vlapic_eoi(struct vlapic *s);
 void vlapic_set_tpr_byte(struct vlapic *s, uint8_t tpr);
 void vlapic_update_derived(struct vlapic *s);
+/* Registers or the mode changed other than by a write of the guest to one register. */
+void vlapic_changed(struct vlapic *s);
 bool vlapic_vector_pending(const struct vlapic *s, uint8_t vector);
 
 /* An interrupt message: MSI, I/O APIC, ICR. */

@@ -92,6 +92,11 @@ static struct vlapic *find_physical(struct domain *d, const struct apic_msg *m)
     return NULL;
 }
 
+static uint8_t ppr(const struct vlapic *s)
+{
+    return s->live ? READ_ONCE(s->page[APIC_PPR * 4]) : READ_ONCE(s->ppr);
+}
+
 static enum apic_sent send_lowest(struct domain *d, const struct apic_msg *m)
 {
     struct platform *p = d->hvm->platform;
@@ -102,8 +107,7 @@ static enum apic_sent send_lowest(struct domain *d, const struct apic_msg *m)
         struct vcpu *v = d->vcpus[(start + i) % n];
         struct vlapic *s = v && v->hvm ? v->hvm->vlapic : NULL;
 
-        if (s && s->sw_enabled && vlapic_matches(s, m) &&
-            (!best || READ_ONCE(s->ppr) < READ_ONCE(best->ppr)))
+        if (s && s->sw_enabled && vlapic_matches(s, m) && (!best || ppr(s) < ppr(best)))
             best = s;
     }
     if (!best)
@@ -153,7 +157,7 @@ void vlapic_icr_write(struct vlapic *s, uint32_t lo, uint32_t dest)
         .wide = s->x2apic,
     };
 
-    s->icr_lo = lo & 0xccfff; /* delivery status: always idle */
+    s->icr_lo = lo & APIC_ICR_WRITABLE; /* delivery status: always idle */
     /* INIT level de-assert: for processors long gone; arbitration ids are not modelled.
      */
     if (m.mode == APIC_INIT && (lo & (ICR_LEVEL | ICR_ASSERT)) == ICR_LEVEL)

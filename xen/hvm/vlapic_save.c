@@ -40,7 +40,7 @@ static int load_lapic(struct vcpu *v, const struct hvm_record *r)
     vlapic_timer_reset(s);
     s->base_msr = hw.apic_base_msr;
     s->tsc_deadline = hw.tdt_msr; /* LAPIC_REGS, which follows, arms it */
-    vlapic_update_derived(s);
+    vlapic_changed(s);
     return 0;
 }
 
@@ -125,7 +125,7 @@ static int load_regs(struct vcpu *v, const struct hvm_record *r)
     s->svr = get(&hw, APIC_SVR) & 0x1ff;
     s->esr = get(&hw, APIC_ESR) & 0xff;
     s->esr_pending = 0;
-    s->icr_lo = get(&hw, APIC_ICR) & 0xccfff;
+    s->icr_lo = get(&hw, APIC_ICR) & APIC_ICR_WRITABLE;
     s->icr_hi = s->x2apic ? get(&hw, APIC_ICR2) : get(&hw, APIC_ICR2) & 0xff000000;
     get_bitmap(&hw, APIC_ISR, s->isr);
     get_bitmap(&hw, APIC_TMR, s->tmr);
@@ -135,7 +135,7 @@ static int load_regs(struct vcpu *v, const struct hvm_record *r)
     s->tmict = get(&hw, APIC_TMICT);
     s->tdcr = get(&hw, APIC_TDCR) & 0xb;
     count = get(&hw, APIC_TMCCT);
-    vlapic_update_derived(s);
+    vlapic_changed(s);
     vlapic_timer_restart(s, count ? count : s->tmict, deadline);
     return 0;
 }

@@ -17,8 +17,7 @@
 static bool has_event(struct vcpu *v)
 {
     return evtchn_upcall_pending(v) || v->hvm->nmi_pending || v->hvm->init_pending ||
-           v->hvm->sipi_pending || hvm_intr_pending(v).source != INTACK_NONE ||
-           vcpu_should_stop(v);
+           v->hvm->sipi_pending || hvm_interrupt_pending(v) || vcpu_should_stop(v);
 }
 
 static long block(struct vcpu *v)

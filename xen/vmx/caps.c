@@ -20,6 +20,9 @@ static unsigned int opt_timer_us = 2000;
 option_uint("vmx_timer_us", opt_timer_us,
             "Intel: time in guest mode after which it ends for a moment; 0: never");
 
+static bool opt_apicv = true;
+option_bool("apicv", opt_apicv, "Intel: let the processor play the guests' local APICs");
+
 static int opt_exec_sp = -1, opt_ad = -1;
 
 /* ept=[no-]exec-sp,[no-]ad, as on Xen. */
@@ -161,6 +164,17 @@ static bool read_ept_caps(struct vmx_caps *c)
     return good;
 }
 
+/* All of it or nothing (apic.c). */
+static void choose_apic(struct vmx_caps *c)
+{
+    const uint32_t parts = PROC2_APIC_REGS | PROC2_VIRTUAL_INTR;
+    const uint32_t all = parts | PROC2_APIC_ACCESS | PROC2_X2APIC;
+
+    c->vid = opt_apicv && (c->proc & PROC_TPR_SHADOW) && (c->proc2 & parts) == parts;
+    if (!c->vid)
+        c->proc2 &= ~all;
+}
+
 /* Interrupts of the machine end guest mode whatever the guest's IF is. Bochs (2.7, 3.0)
  * forgets those that come while a guest keeps IF clear that was entered so: a guest that
  * spins or polls like that would keep its CPU for ever. The timer counts time in guest
@@ -212,8 +226,11 @@ static int read_caps(struct vmx_caps *c)
     if (!(c->proc & PROC_SECONDARY) || !(rdmsr(MSR_VMX_PROCBASED) >> 63))
         return -ENODEV;
     good &= choose(MSR_VMX_PROCBASED2, proc2_needs,
-                   PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_PLE | PROC2_XSAVES,
+                   PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_PLE | PROC2_XSAVES |
+                       PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGS |
+                       PROC2_VIRTUAL_INTR,
                    &c->proc2);
+    choose_apic(c);
     if (good) /* the MSR exists only with EPT or VPID */
         good = read_ept_caps(c);
     return good ? 0 : -ENODEV;
@@ -233,6 +250,8 @@ static void print_caps(const struct vmx_caps *c)
             printk("%s", optional[i].name);
     if (c->proc & PROC_TPR_SHADOW)
         printk(" TPR-shadow");
+    if (c->vid)
+        printk(" virtual-APIC");
     if (c->ept_vpid & CAP_EPT_AD)
         printk(" EPT-A/D");
     if (!c->exec_large)

@@ -2,6 +2,7 @@
  * C). SPDX-License-Identifier: GPL-2.0-or-later */
 #include "vmx/vmcs.h"
 #include "cpu/x86.h"
+#include "hvm/vlapic.h"
 
 /* Those that need nothing but the reason; 0 (VMEXIT_EXCEPTION): not in the table. */
 static const uint8_t reasons[VMX_EXIT_REASONS] = {
@@ -102,6 +103,9 @@ static void translate_npf(struct vcpu *v, uint32_t reason, struct vmexit *exit)
         exit->info.npf.gva = vmread(GUEST_LINEAR_ADDRESS);
     if ((qual & EPTV_NMI_UNBLOCK) && !v->hvm->inject.valid)
         block_nmis_again(to_vmx(v));
+    if (unlikely((exit->info.npf.gpa & PAGE_MASK) == APIC_DEFAULT_BASE) &&
+        vmx_apic_map(v, exit->info.npf.gpa))
+        exit->reason = VMEXIT_NONE;
 }
 
 /* Table 28-5. */
@@ -218,6 +222,11 @@ void vmx_translate_exit(struct vcpu *v, uint32_t reason, struct vmexit *exit)
         break;
     case VMX_EXIT_TASK_SWITCH:
         translate_task_switch(exit);
+        break;
+    case VMX_EXIT_APIC_ACCESS:
+    case VMX_EXIT_EOI:
+    case VMX_EXIT_APIC_WRITE:
+        vmx_apic_translate(v, basic, exit);
         break;
     default:
         if (reasons[basic])

@@ -28,7 +28,9 @@
 /* Appendix B. */
 enum vmcs_field {
     VPID = 0x0000,
+    POSTED_VECTOR = 0x0002,
     GUEST_ES_SELECTOR = 0x0800, /* ES CS SS DS FS GS LDTR TR, 2 apart */
+    GUEST_INTR_STATUS = 0x0810, /* RVI, and SVI << 8 */
     HOST_ES_SELECTOR = 0x0c00,
     HOST_CS_SELECTOR = 0x0c02,
     HOST_SS_SELECTOR = 0x0c04,
@@ -44,7 +46,10 @@ enum vmcs_field {
     ENTRY_MSR_LOAD_ADDRESS = 0x200a,
     TSC_OFFSET = 0x2010,
     VIRTUAL_APIC_PAGE = 0x2012,
+    APIC_ACCESS_ADDRESS = 0x2014,
+    POSTED_DESCRIPTOR = 0x2016,
     EPT_POINTER = 0x201a,
+    EOI_EXIT_BITMAP0 = 0x201c, /* 4 of them, 2 apart */
     XSS_EXIT_BITMAP = 0x202c,
     GUEST_PHYSICAL_ADDRESS = 0x2400,
     VMCS_LINK_POINTER = 0x2800,
@@ -144,11 +149,15 @@ enum vmcs_field {
 #define PROC_MONITOR     (1u << 29)
 #define PROC_SECONDARY   (1u << 31)
 
+#define PROC2_APIC_ACCESS  (1u << 0)
 #define PROC2_EPT          (1u << 1)
 #define PROC2_RDTSCP       (1u << 3)
+#define PROC2_X2APIC       (1u << 4)
 #define PROC2_VPID         (1u << 5)
 #define PROC2_WBINVD       (1u << 6)
 #define PROC2_UNRESTRICTED (1u << 7)
+#define PROC2_APIC_REGS    (1u << 8)
+#define PROC2_VIRTUAL_INTR (1u << 9)
 #define PROC2_PLE          (1u << 10)
 #define PROC2_INVPCID      (1u << 12)
 #define PROC2_XSAVES       (1u << 20)
@@ -226,6 +235,8 @@ enum vmx_exit_reason {
     VMX_EXIT_MONITOR = 39,
     VMX_EXIT_PAUSE = 40,
     VMX_EXIT_TPR = 43,
+    VMX_EXIT_APIC_ACCESS = 44,
+    VMX_EXIT_EOI = 45,
     VMX_EXIT_GDTR_IDTR = 46,
     VMX_EXIT_LDTR_TR = 47,
     VMX_EXIT_EPT_VIOLATION = 48,
@@ -236,6 +247,7 @@ enum vmx_exit_reason {
     VMX_EXIT_INVVPID = 53,
     VMX_EXIT_WBINVD = 54,
     VMX_EXIT_XSETBV = 55,
+    VMX_EXIT_APIC_WRITE = 56,
     VMX_EXIT_REASONS = 64,
 };
 
@@ -248,7 +260,7 @@ struct vmx_msr_entry {
 struct vmx_vcpu {
     void *vmcs;
     uint64_t vmcs_maddr;
-    uint8_t *vapic; /* virtual-APIC page: only its TPR is used */
+    uint8_t *vapic; /* virtual-APIC page: its TPR; with vmx_caps.vid all of it */
     uint64_t eptp;
     uint64_t host_rsp;     /* as the VMCS has it; entry.S writes it when it differs */
     bool launched;         /* since the last VMCLEAR */
@@ -259,7 +271,8 @@ struct vmx_vcpu {
     uint32_t ept_flush_gen;   /* hvm_vcpu.flush_gen_seen of the last INVEPT */
 
     /* What the VMCS holds; written there only when it changes. */
-    uint32_t proc_controls, entry_controls, exceptions;
+    uint32_t proc_controls, proc2_controls, entry_controls, exceptions;
+    uint64_t eoi_exit[4];
     uint32_t interruptibility;
     uint32_t tpr_threshold;
     uint64_t rip, rsp, rflags;
@@ -286,6 +299,7 @@ struct vmx_caps {
     uint64_t cr0_fixed0, cr4_fixed0;
     uint32_t timer_ticks; /* of the preemption timer, per period; 0: not used */
     bool exec_large;      /* code may lie in large pages of the EPT */
+    bool vid; /* the processor plays local APICs: registers, delivery, EOI (apic.c) */
 };
 extern struct vmx_caps vmx_caps;
 
@@ -379,6 +393,18 @@ void vmx_set_proc_control(struct vmx_vcpu *s, uint32_t bit, bool on);
 void vmx_translate_exit(struct vcpu *v, uint32_t reason, struct vmexit *exit);
 /* An event whose delivery the exit interrupted is queued again. */
 void vmx_requeue_event(struct vcpu *v);
+
+/* vmx/apic.c: local APICs that the processor plays. */
+int vmx_apic_domain_init(struct domain *d);
+void vmx_apic_domain_destroy(struct domain *d);
+uint32_t *vmx_apic_page(struct vcpu *v);
+void vmx_apic_mode(struct vcpu *v);
+/* With vmx_caps.vid, before an entry: the interrupts that came meanwhile. */
+void vmx_apic_enter(struct vcpu *v, struct vmx_vcpu *s);
+/* An EPT violation at the APIC's address: true if the instruction runs again. */
+bool vmx_apic_map(struct vcpu *v, uint64_t gpa);
+/* Exits of the virtualized APIC to vendor-neutral ones. */
+void vmx_apic_translate(struct vcpu *v, unsigned int basic, struct vmexit *exit);
 
 /* vmx/dump.c */
 void vmx_dump(struct vcpu *v);

@@ -5,13 +5,14 @@
  * switch to it, VMCLEAR at the switch away, so it may move freely and be looked at from
  * any CPU (vmcs_open). Unrestricted guest takes real mode and unpaged protected mode.
  *
- * Left out: APIC register virtualization, virtual interrupt delivery and posted
- * interrupts, page modification logging, TSC scaling, nested virtualization.
+ * Left out: posted interrupts, page modification logging, TSC scaling, nested
+ * virtualization.
  */
 #include "vmx/vmcs.h"
 #include "boot/image.h"
 #include "cpu/mitigation/mitigation.h"
 #include "cpu/x86.h"
+#include "hvm/vlapic.h"
 #include "mm/frame.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
@@ -19,7 +20,7 @@
 #include <xen/arch-x86/cpufeatureset.h>
 
 #define IOPM_ORDER  1 /* bitmaps A and B */
-#define MSRPM_ORDER 0
+#define MSRPM_ORDER 1 /* the second page: apic.c */
 #define VAPIC_TPR   0x80
 
 /* Pause-loop exiting: PAUSEs closer than GAP ticks belong to one loop; it exits when it
@@ -79,8 +80,10 @@ static void vmx_intercept_msr(struct domain *d, uint32_t msr, bool read, bool wr
     msr &= 0x1fff;
     bit = 1u << msr % 8;
     map += msr / 8;
-    map[0] = read ? map[0] | bit : map[0] & ~bit;
-    map[0x800] = write ? map[0x800] | bit : map[0x800] & ~bit;
+    for (unsigned int i = 0; i <= PAGE_SIZE; i += PAGE_SIZE) {
+        map[i] = read ? map[i] | bit : map[i] & ~bit;
+        map[i + 0x800] = write ? map[i + 0x800] | bit : map[i + 0x800] & ~bit;
+    }
 }
 
 /* In the VMCS, or exchanged when vCPUs are: the guest's own. */
@@ -99,7 +102,7 @@ static int vmx_domain_init(struct domain *d)
     memset(d->hvm->msrpm, 0xff, PAGE_SIZE << MSRPM_ORDER);
     for (unsigned int i = 0; i < ARRAY_SIZE(passed_msrs); i++)
         vmx_intercept_msr(d, passed_msrs[i], false, false);
-    return 0;
+    return vmx_apic_domain_init(d);
 }
 
 static void vmx_domain_destroy(struct domain *d)
@@ -109,6 +112,7 @@ static void vmx_domain_destroy(struct domain *d)
     if (d->hvm->msrpm)
         free_pages(d->hvm->msrpm, MSRPM_ORDER);
     d->hvm->iopm = d->hvm->msrpm = NULL;
+    vmx_apic_domain_destroy(d);
 }
 
 /* ---- per vCPU ---- */
@@ -127,13 +131,14 @@ static void load_at_entry(const struct vcpu *v)
 
 static void init_controls(struct vcpu *v, struct vmx_vcpu *s)
 {
-    uint32_t proc2 = vmx_caps.proc2;
+    uint32_t proc2 = vmx_caps.proc2 & ~(PROC2_APIC_ACCESS | PROC2_X2APIC); /* by mode */
 
     /* Dom0's cache flushes are for real devices; a guest's have no effect that it could
      * tell from none. */
     if (v->domain->is_privileged)
         proc2 &= ~PROC2_WBINVD;
     s->proc_controls = vmx_caps.proc;
+    s->proc2_controls = proc2;
     s->entry_controls = vmx_caps.entry;
     /* A guest can otherwise loop for ever in microcode with nested #DB or #AC. */
     s->exceptions = BIT(X86_DB) | BIT(X86_AC) | BIT(X86_MC);
@@ -159,6 +164,12 @@ static void init_controls(struct vcpu *v, struct vmx_vcpu *s)
     if (vmx_caps.proc & PROC_TPR_SHADOW) {
         vmwrite(VIRTUAL_APIC_PAGE, virt_to_maddr(s->vapic));
         vmwrite(TPR_THRESHOLD, 0);
+    }
+    if (vmx_caps.vid) {
+        vmwrite(APIC_ACCESS_ADDRESS, virt_to_maddr(v->domain->hvm->apic_page));
+        for (unsigned int i = 0; i < 4; i++)
+            vmwrite(EOI_EXIT_BITMAP0 + 2 * i, 0);
+        vmwrite(GUEST_INTR_STATUS, 0);
     }
     if (vmx_caps.timer_ticks)
         vmwrite(PREEMPTION_TIMER, vmx_caps.timer_ticks);
@@ -370,7 +381,7 @@ static void write_registers(struct hvm_vcpu *h, struct vmx_vcpu *s)
     }
     if (read_cr2() != h->cr2)
         write_cr2(h->cr2);
-    if (vmx_caps.proc & PROC_TPR_SHADOW) {
+    if ((vmx_caps.proc & PROC_TPR_SHADOW) && !vmx_caps.vid) {
         uint32_t threshold = s->watch_tpr ? h->cr8 : 0;
 
         s->vapic[VAPIC_TPR] = h->cr8 << 4;
@@ -391,6 +402,8 @@ static void read_registers(struct hvm_vcpu *h, struct vmx_vcpu *s)
     h->cr2 = read_cr2();
     h->cr3 = vmread(GUEST_CR3);
     h->cr4 = (h->cr4 & ~s->cr4_owned) | (vmread(GUEST_CR4) & s->cr4_owned);
+    if (vmx_caps.vid)
+        vlapic_page_exit(h->vlapic);
     if (vmx_caps.proc & PROC_TPR_SHADOW)
         h->cr8 = s->vapic[VAPIC_TPR] >> 4;
     h->insn_bytes_len = 0;
@@ -414,6 +427,8 @@ static void vmx_run(struct vcpu *v, struct vmexit *exit)
     flush_tlb(v, s, vmx_this_cpu());
     inject_event(v, s);
     write_registers(h, s);
+    if (vmx_caps.vid)
+        vmx_apic_enter(v, s);
     if (unlikely(vmx_enter(&h->regs, s->launched, &s->host_rsp))) {
         refused(v, 0, exit);
         return;
@@ -444,6 +459,7 @@ static void vmx_ctxt_switch_from(struct vcpu *v)
 {
     struct vmx_vcpu *s = to_vmx(v);
 
+    vlapic_pull(v->hvm->vlapic);
     vmx_save_registers(v);
     vmclear(s->vmcs_maddr);
     s->launched = false;
@@ -516,6 +532,8 @@ static const struct hvm_ops vmx_ops = {
     .request_intr_window = vmx_request_intr_window,
     .request_nmi_window = vmx_request_nmi_window,
     .watch_tpr = vmx_watch_tpr,
+    .apic_page = vmx_apic_page,
+    .apic_mode = vmx_apic_mode,
     .intercept_msr = vmx_intercept_msr,
     .set_exception_intercept = vmx_set_exception_intercept,
     .invlpg = vmx_invlpg,
