@@ -48,11 +48,6 @@ uint64_t fake_rdtsc(void)
     return fake_now * (tsc_hz / NS_PER_S);
 }
 
-uint64_t hvm_guest_tsc(const struct vcpu *v)
-{
-    return fake_rdtsc() + v->hvm->tsc_offset;
-}
-
 void time_pv_scale(uint32_t *mul, int8_t *shift)
 {
     *mul = 0x80000000;
@@ -285,7 +280,7 @@ struct hvm_ops hvm_ops[1] = {{
     .update_pat = nothing,
     .update_dr = nothing,
     .sync_dr = nothing,
-    .update_tsc_offset = nothing,
+    .update_tsc = nothing,
 }};
 
 /*

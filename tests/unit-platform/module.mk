@@ -2,7 +2,7 @@
 # time, timers and the scheduler replaced.  SPDX-License-Identifier: GPL-2.0-or-later
 DEPS += libcmocka-dev libxen-dev
 
-PLATFORM_PARTS := platform vlapic vlapic_timer vlapic_msg vlapic_page vlapic_save vtick vioapic vpic \
+PLATFORM_PARTS := platform vlapic vlapic_timer vlapic_msg vlapic_page vlapic_save tsc vtick vioapic vpic \
     vpit vrtc vhpet vpmtimer mtrr cpuid cpu_features cpu_policy cpu_policy_abi msr viridian save save_cpu \
     save_platform
 PLATFORM_OUT := $(B)/tests/unit-platform

@@ -77,25 +77,10 @@ void udelay(unsigned int us)
 
 static void set_frequency(uint64_t hz)
 {
-    uint64_t f = hz;
-
     tsc_hz = hz;
     ns_mul = ((uint64_t)NS_PER_S << 32) / hz;
     tsc_mul = muldiv64(hz, 1ull << 32, NS_PER_S);
-    /* Bring the frequency to (1e9, 2e9], so that the multiplier uses all of 32 bits. */
-    pv_shift = 0;
-    while (f > 2 * (uint64_t)NS_PER_S) {
-        f >>= 1;
-        pv_shift--;
-    }
-    while (f <= (uint64_t)NS_PER_S) {
-        f <<= 1;
-        pv_shift++;
-    }
-    if (pv_shift < 0)
-        pv_mul = (uint32_t)muldiv64(NS_PER_S, 1ull << (32 - pv_shift), hz);
-    else
-        pv_mul = (uint32_t)muldiv64(NS_PER_S, 1ull << 32, hz << pv_shift);
+    time_scale_of(hz, &pv_mul, &pv_shift);
 }
 
 void time_init_early(void)

@@ -6,6 +6,7 @@
 #ifndef CORBEL_CPU_TIME_H
 #define CORBEL_CPU_TIME_H
 
+#include "lib/math.h"
 #include "lib/types.h"
 
 #define NS_PER_S  1000000000ll
@@ -22,6 +23,26 @@ ns_t tsc_to_ns(uint64_t tsc);
 uint64_t ns_to_tsc(ns_t ns);
 /* Multiplier and shift of the PV clock (xen.h, struct vcpu_time_info). */
 void time_pv_scale(uint32_t *mul, int8_t *shift);
+/* The same for a TSC of any frequency. */
+static inline void time_scale_of(uint64_t hz, uint32_t *mul, int8_t *shift)
+{
+    uint64_t f = hz;
+
+    /* Bring the frequency to (1e9, 2e9], so that the multiplier uses all of 32 bits. */
+    *shift = 0;
+    while (f > 2 * (uint64_t)NS_PER_S) {
+        f >>= 1;
+        (*shift)--;
+    }
+    while (f <= (uint64_t)NS_PER_S) {
+        f <<= 1;
+        (*shift)++;
+    }
+    if (*shift < 0)
+        *mul = (uint32_t)muldiv64(NS_PER_S, 1ull << (32 - *shift), hz);
+    else
+        *mul = (uint32_t)muldiv64(NS_PER_S, 1ull << 32, hz << *shift);
+}
 void udelay(unsigned int us);
 
 static inline uint64_t rdtsc(void)

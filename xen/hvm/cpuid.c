@@ -7,6 +7,7 @@
 #include "hvm/cpuid.h"
 #include "hvm/vlapic.h"
 #include "hvm/viridian.h"
+#include "hvm/tsc.h"
 #include "cpu/x86.h"
 #include "cpu/time.h"
 #include <xen/arch-x86/cpuid.h>
@@ -35,12 +36,13 @@ static void leaf_time(const struct vcpu *v, uint32_t subleaf, uint32_t out[4])
 
     switch (subleaf) {
     case 0:
-        out[0] = (p->extd[7].d >> 8 & 1) << 1 | (p->extd[1].d >> 27 & 1) << 2;
+        out[0] = v->domain->hvm->tsc.exits | (p->extd[7].d >> 8 & 1) << 1 |
+                 (p->extd[1].d >> 27 & 1) << 2;
         out[1] = v->domain->tsc_mode;
-        out[2] = tsc_hz / 1000;
+        out[2] = hvm_tsc_khz(v->domain);
         break;
     case 1:
-        time_pv_scale(&out[2], &shift);
+        hvm_tsc_pv_scale(v->domain, &out[2], &shift);
         out[3] = (uint8_t)shift;
         out[0] = (uint32_t)v->hvm->tsc_offset;
         out[1] = v->hvm->tsc_offset >> 32;

@@ -170,7 +170,8 @@ struct hvm_vcpu {
     uint64_t cr0, cr2, cr3, cr4, efer, xcr0, pat;
     uint8_t cr8; /* TPR >> 4, in step with the local APIC's around each entry */
     uint64_t dr[4], dr6, dr7;
-    uint64_t tsc_offset; /* guest TSC = TSC + tsc_offset */
+    uint64_t tsc_offset; /* guest TSC = TSC + tsc_offset; the TSC scaled, if
+                            hvm_domain.tsc says so */
     uint64_t tsc_aux, xss;
     bool cpuid_faulting; /* MISC_FEATURES_ENABLES bit 0 */
     uint32_t tsc_adjust_set;
@@ -206,6 +207,14 @@ struct hvm_vcpu {
     uint64_t exits[VMEXIT_REASONS];
 };
 
+/* A domain's TSC (hvm/tsc.h): the machine's * ratio / 2^bits, plus the vCPU's offset.
+ * Changed while no vCPU runs. */
+struct hvm_tsc {
+    uint32_t khz;   /* 0: the machine's; what follows does not count */
+    bool exits;     /* RDTSC exits, for the processor cannot scale */
+    uint64_t ratio; /* hvm_ops.tsc_ratio_bits behind the point */
+};
+
 enum callback_via_type {
     CALLBACK_NONE,
     CALLBACK_GSI,
@@ -232,8 +241,9 @@ struct hvm_domain {
     uint8_t *iopm;             /* 12 KiB, 1 bit per port: 1 = exit; shared by the vCPUs */
     uint8_t *msrpm;            /* vendor's MSR bitmap */
     void *apic_page;           /* the back end's, at the address of the local APICs */
-    bool passthrough_io;       /* Dom0: ports not emulated reach the machine */
-    bool hide_xen_leaves;      /* native platform: no Xen CPUID leaves */
+    struct hvm_tsc tsc;
+    bool passthrough_io;  /* Dom0: ports not emulated reach the machine */
+    bool hide_xen_leaves; /* native platform: no Xen CPUID leaves */
     uint8_t pci_link_route[4];
     uint32_t emul_features;    /* EMUL_F_*, from the policy; 0: not worked out yet */
     uint8_t triple_fault_code; /* SHUTDOWN_* */
@@ -248,7 +258,10 @@ struct hvm_ops {
     const char *name; /* "SVM", "VMX" */
     uint8_t hypercall_insn[3];
     enum emul_known_insn hypercall_known; /* its name for the length decoder */
-    bool (*probe)(void);                  /* is this such a processor? */
+    /* Bits behind the point of the ratio by which the processor scales a guest's TSC; 0:
+     * it does not. Known after cpu_up(). */
+    unsigned int tsc_ratio_bits;
+    bool (*probe)(void); /* is this such a processor? */
     int (*cpu_up)(void); /* this CPU; -ENODEV with a message when a feature is missing */
     void (*cpu_down)(void);
     /* XEN_X86_FEATURE_* that needs a control: is it there? NULL: nothing does. */
@@ -274,7 +287,7 @@ struct hvm_ops {
     void (*update_dr)(struct vcpu *v);
     /* DR0-3 may be in the machine's registers: bring hvm_vcpu.dr up to date. */
     void (*sync_dr)(struct vcpu *v);
-    void (*update_tsc_offset)(struct vcpu *v);
+    void (*update_tsc)(struct vcpu *v); /* hvm_vcpu.tsc_offset or hvm_domain.tsc */
     void (*get_msrs)(struct vcpu *v, struct hvm_msrs *out);
     void (*set_msrs)(struct vcpu *v, const struct hvm_msrs *in);
     unsigned int (*get_cpl)(struct vcpu *v);

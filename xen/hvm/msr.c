@@ -81,7 +81,7 @@ static bool canonical(uint64_t va)
 static void set_tsc_offset(struct vcpu *v, uint64_t offset)
 {
     v->hvm->tsc_offset = offset;
-    hvm_ops->update_tsc_offset(v);
+    hvm_ops->update_tsc(v);
     vlapic_tsc_changed(v);
 }
 

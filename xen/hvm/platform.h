@@ -61,7 +61,7 @@ struct hvm_intack {
     enum { INTACK_NONE, INTACK_LAPIC, INTACK_PIC, INTACK_VECTOR } source;
     uint8_t vector; /* of PIC: known only after hvm_intr_ack */
 };
-struct hvm_intack hvm_intr_pending(struct vcpu *v);         /* no side effect */
+struct hvm_intack hvm_intr_pending(struct vcpu *v); /* no side effect */
 /* Would v get an interrupt now, if its RFLAGS.IF allows? Also one that the processor
  * delivers itself, of which hvm_intr_pending() says nothing. v is current. */
 bool hvm_interrupt_pending(struct vcpu *v);

@@ -6,6 +6,7 @@
  * machine: it is checked record by record, and an unknown type is refused.
  */
 #include "hvm/save.h"
+#include "hvm/tsc.h"
 #include "cpu/x86.h"
 #include "cpu/time.h"
 #include "lib/errno.h"
@@ -73,7 +74,7 @@ int hvm_save(struct domain *d, struct hvm_context *c)
         .magic = HVM_FILE_MAGIC,
         .version = HVM_FILE_VERSION,
         .changeset = CHANGESET,
-        .gtsc_khz = tsc_hz / 1000,
+        .gtsc_khz = hvm_tsc_khz(d),
     };
     uint32_t b, cx, dx;
     int rc;
@@ -105,14 +106,17 @@ size_t hvm_save_size(struct domain *d)
     return c.pos;
 }
 
-static int check_header(const struct hvm_record *r)
+/* The TSC goes on at the frequency that the guest knows. */
+static int load_header(struct domain *d, const struct hvm_record *r)
 {
     struct hvm_save_header header;
 
     if (hvm_load_payload(r, &header, sizeof(header)) || header.magic != HVM_FILE_MAGIC ||
         header.version != HVM_FILE_VERSION)
         return -EINVAL;
-    return 0;
+    if (!header.gtsc_khz || d->tsc_mode == TSC_MODE_NATIVE)
+        return 0;
+    return hvm_set_tsc_khz(d, header.gtsc_khz);
 }
 
 static int load_record(struct domain *d, uint16_t typecode, const struct hvm_record *r)
@@ -151,7 +155,7 @@ int hvm_load(struct domain *d, struct hvm_context *c)
         r.payload = c->data + c->pos;
         r.bytes = desc.length;
         if (first)
-            rc = desc.typecode == HVM_SAVE_CODE(HEADER) ? check_header(&r) : -EINVAL;
+            rc = desc.typecode == HVM_SAVE_CODE(HEADER) ? load_header(d, &r) : -EINVAL;
         else if (desc.typecode == HVM_SAVE_CODE(END))
             return desc.length ? -EINVAL : 0;
         else

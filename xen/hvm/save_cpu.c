@@ -8,6 +8,7 @@
 #include "hvm/save.h"
 #include "hvm/cpuid.h"
 #include "hvm/mtrr.h"
+#include "hvm/tsc.h"
 #include "cpu/mitigation/mitigation.h"
 #include "cpu/x86.h"
 #include "domain/sched.h"
@@ -101,7 +102,7 @@ static int save_cpu(struct vcpu *v, struct hvm_context *c)
         .cr4 = h->cr4,
         .msr_efer = h->efer,
         .msr_tsc_aux = h->tsc_aux,
-        .tsc = c->tsc + h->tsc_offset,
+        .tsc = hvm_guest_tsc_at(v, c->tsc),
         .flags = XEN_X86_FPU_INITIALISED,
     };
     struct hvm_msrs m;
@@ -234,7 +235,8 @@ static int load_cpu(struct vcpu *v, const struct hvm_record *r)
     h->dr6 = (hw.dr6 & 0xe00f) | 0xffff0ff0;
     h->dr7 = (hw.dr7 & 0xffff2fff) | 0x400;
     h->tsc_aux = hw.msr_tsc_aux;
-    h->tsc_offset = hw.tsc - r->tsc;
+    h->tsc_offset = 0;
+    h->tsc_offset = hw.tsc - hvm_guest_tsc_at(v, r->tsc);
     load_segments(v, &hw);
     hvm_ops->get_msrs(v, &m);
     m.sysenter_cs = hw.sysenter_cs;
@@ -254,7 +256,7 @@ static int load_cpu(struct vcpu *v, const struct hvm_record *r)
     hvm_ops->update_cr(v, 3);
     hvm_ops->update_cr(v, 4);
     hvm_ops->update_dr(v);
-    hvm_ops->update_tsc_offset(v);
+    hvm_ops->update_tsc(v);
     h->flush_tlb = true;
     h->wait_sipi = h->init_pending = h->sipi_pending = h->hlt = false;
     v->initialised = true;

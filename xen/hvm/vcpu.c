@@ -114,6 +114,7 @@ int hvm_vcpu_init(struct vcpu *v)
         goto fail;
     v->hvm->spec.exit_ibpb = !v->domain->is_privileged;
     hvm_vcpu_reset_state(v, 0xf000, 0xfff0);
+    hvm_ops->update_tsc(v);
     if (hvm_forced_emulation())
         hvm_ops->set_exception_intercept(v, X86_UD, true);
     return 0;
@@ -203,7 +204,7 @@ static void start_by_sipi(struct vcpu *v)
     if (!v->initialised && v->id) {
         /* All TSCs of a machine begin together, whenever a processor is first used. */
         v->hvm->tsc_offset = domain_vcpu(v->domain, 0)->hvm->tsc_offset;
-        hvm_ops->update_tsc_offset(v);
+        hvm_ops->update_tsc(v);
     }
     hvm_vcpu_reset_state(v, v->hvm->sipi_vector << 8, 0);
     v->hvm->wait_sipi = false;
@@ -329,11 +330,6 @@ void hvm_skip_insn(struct vcpu *v, unsigned int len)
         hvm_ops->update_dr(v);
         hvm_inject_exception(v, 1, HVM_NO_ERROR_CODE);
     }
-}
-
-uint64_t hvm_guest_tsc(const struct vcpu *v)
-{
-    return rdtsc() + v->hvm->tsc_offset;
 }
 
 void hvm_dump_vcpu(struct vcpu *v)

@@ -9,6 +9,7 @@
 #include "hvm/viridian.h"
 #include "hvm/cpuid.h"
 #include "hvm/vlapic.h"
+#include "hvm/tsc.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "lib/printk.h"
@@ -133,13 +134,14 @@ static void write_tsc_page(struct vcpu *v, const struct viridian *h)
     uint64_t gpa = h->reference_tsc & PAGE_MASK;
 
     if (domain_has_feature(v->domain, XEN_X86_FEATURE_ITSC) &&
-        tsc_hz > NS_PER_S / HV_TICK_NS) {
+        hvm_tsc_hz(v->domain) > NS_PER_S / HV_TICK_NS) {
         uint64_t quotient, remainder;
 
-        /* 2^64 * 10^7 / tsc_hz; the quotient fits, for the TSC is faster than 10 MHz. */
+        /* 2^64 * 10^7 / Hz; the quotient fits, for the TSC is faster than 10 MHz. */
         __asm__("divq %4"
                 : "=a"(quotient), "=d"(remainder)
-                : "a"(0ull), "d"((uint64_t)(NS_PER_S / HV_TICK_NS)), "r"(tsc_hz)
+                : "a"(0ull), "d"((uint64_t)(NS_PER_S / HV_TICK_NS)),
+                  "r"(hvm_tsc_hz(v->domain))
                 : "cc");
         page.sequence = 1;
         page.scale = quotient;
@@ -189,7 +191,7 @@ int viridian_msr_read(struct vcpu *v, uint32_t msr, uint64_t *val)
         *val = h->reference_tsc;
         return wants(v->domain, HVMPV_reference_tsc) ? 0 : -EINVAL;
     case HV_TSC_FREQUENCY:
-        *val = tsc_hz;
+        *val = hvm_tsc_hz(v->domain);
         return has_frequencies(v->domain) ? 0 : -EINVAL;
     case HV_APIC_FREQUENCY:
         *val = NS_PER_S / APIC_BUS_NS;

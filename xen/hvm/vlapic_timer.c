@@ -7,6 +7,7 @@
  * HVM_PARAM_TIMER_MODE says that they are dropped; see hvm/vtick.h for the policy.
  */
 #include "hvm/vlapic.h"
+#include "hvm/tsc.h"
 #include "hvm/vtick.h"
 #include "domain/sched.h"
 
@@ -92,8 +93,8 @@ static bool tick(struct vlapic *s)
 /* Arm for a TSC deadline, or deliver at once if it has passed. timer_lock is held. */
 static bool arm_deadline(struct vlapic *s)
 {
-    uint64_t guest_now = hvm_guest_tsc(s->vcpu);
-    uint64_t left = s->tsc_deadline - guest_now;
+    uint64_t now = rdtsc();
+    uint64_t left = s->tsc_deadline - hvm_guest_tsc_at(s->vcpu, now);
 
     if ((int64_t)left <= 0) {
         s->tsc_deadline = 0;
@@ -102,8 +103,10 @@ static bool arm_deadline(struct vlapic *s)
         return tick(s);
     }
     /* Far ones are looked at again on the way. */
+    if (unlikely(s->vcpu->domain->hvm->tsc.khz))
+        left = hvm_unscale_tsc(s->vcpu->domain, left);
     left = min(left, tsc_hz * 1000);
-    s->timer_next = tsc_to_ns(guest_now + left - s->vcpu->hvm->tsc_offset);
+    s->timer_next = tsc_to_ns(now + left);
     timer_set(&s->timer, s->timer_next);
     return false;
 }

@@ -4,15 +4,11 @@
 #include "domain/sched.h"
 #include "hvm/cpuid.h"
 #include "hvm/save.h"
+#include "hvm/tsc.h"
 #include "mm/frame.h"
 #include "lib/string.h"
 
 #define CONTEXT_MAX KB(256) /* of an HVM context; our heap's limit */
-
-/* TSC modes, arch-x86/cpuid.h: 0 default, 1 always emulate, 2 native. */
-#define TSC_MODE_DEFAULT 0
-#define TSC_MODE_EMULATE 1
-#define TSC_MODE_NATIVE  2
 
 long domctl_gethvmcontext(struct domain *d, struct xen_domctl_hvmcontext *h)
 {
@@ -292,23 +288,30 @@ free:
     return rc;
 }
 
-/* The TSC is never emulated: it is constant and the same on all CPUs, and the domain's
- * offset goes with its context. So the default mode and native are the same. */
+/* The TSC is constant and the same on all CPUs, and the domain's offset goes with its
+ * context. A frequency that is not the machine's is had by scaling (hvm/tsc.h), but for
+ * the native mode; without one, that and the default are the same. */
 long domctl_tsc(struct domain *d, struct xen_domctl_tsc_info *t, bool set)
 {
     struct abi_domain *abi = abi_of(d);
+    int rc;
 
     if (!abi)
         return -ENOMEM;
     if (!set) {
         t->tsc_mode = d->tsc_mode;
         t->incarnation = abi->tsc_incarnation;
-        t->gtsc_khz = d->tsc_mode == TSC_MODE_NATIVE ? 0 : tsc_hz / 1000;
+        t->gtsc_khz = d->tsc_mode == TSC_MODE_NATIVE ? 0 : hvm_tsc_khz(d);
         t->elapsed_nsec = d->tsc_mode == TSC_MODE_NATIVE ? 0 : now_ns();
         return 0;
     }
     if (t->tsc_mode > TSC_MODE_NATIVE)
         return -EINVAL;
+    domain_pause(d);
+    rc = hvm_set_tsc_khz(d, t->tsc_mode == TSC_MODE_NATIVE ? 0 : t->gtsc_khz);
+    domain_unpause(d);
+    if (rc)
+        return rc;
     d->tsc_mode = t->tsc_mode;
     abi->tsc_incarnation = t->incarnation;
     return 0;

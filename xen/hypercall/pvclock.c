@@ -13,6 +13,7 @@
 #include "domain/sched.h"
 #include "mm/frame.h"
 #include "lib/string.h"
+#include "hvm/tsc.h"
 #include <xen/vcpu.h>
 
 #define PVCLOCK_MAX_AGE NS_PER_S
@@ -211,9 +212,9 @@ void pvclock_update(struct vcpu *v)
         return;
     v->pvclock_updated = now;
     v->pvclock_tsc_offset = v->hvm->tsc_offset;
-    t.tsc_timestamp = tsc + v->hvm->tsc_offset;
+    t.tsc_timestamp = hvm_guest_tsc_at(v, tsc);
     t.system_time = now;
-    time_pv_scale(&t.tsc_to_system_mul, &t.tsc_shift);
+    hvm_tsc_pv_scale(v->domain, &t.tsc_to_system_mul, &t.tsc_shift);
     t.flags = XEN_PVCLOCK_TSC_STABLE_BIT; /* system time is the TSC, on all CPUs */
     time_write(&t, &v->info->time);
     if (v->time_guest)

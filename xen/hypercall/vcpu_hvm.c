@@ -171,7 +171,7 @@ int vcpu_set_hvm_context(struct vcpu *v, const struct vcpu_hvm_context *context)
     }
     if (!rc && first && first != v) { /* one TSC for all */
         v->hvm->tsc_offset = first->hvm->tsc_offset;
-        hvm_ops->update_tsc_offset(v);
+        hvm_ops->update_tsc(v);
     }
     return rc;
 }

@@ -104,6 +104,8 @@ static int svm_cpu_up(void)
     wrmsr(MSR_VM_HSAVE_PA, c->host_save_maddr);
     /* FS, GS, TR, LDTR and the system call MSRs of the host do not change any more. */
     __asm__ volatile("vmsave %%rax" ::"a"(c->host_vmcb_maddr) : "memory");
+    hvm_ops->tsc_ratio_bits =
+        svm_features & SVM_FEATURE_TSC_RATIO ? SVM_TSC_RATIO_BITS : 0;
     p2m_format.leaf = npt_leaf;
     p2m_format.table = npt_table;
     p2m_format.present_mask = NPT_P;
@@ -365,10 +367,33 @@ static void svm_sync_dr(struct vcpu *v)
         save_dr(v);
 }
 
-static void svm_update_tsc_offset(struct vcpu *v)
+/* The ratio is a register of the CPU that counts in guest mode only (15.30.5). */
+static void load_tsc_ratio(const struct vcpu *v)
 {
-    to_svm(v)->vmcb->tsc_offset = v->hvm->tsc_offset;
-    to_svm(v)->vmcb->clean &= ~CLEAN_INTERCEPTS;
+    const struct hvm_tsc *t = &v->domain->hvm->tsc;
+    struct svm_cpu *c = this_cpu()->hvm_private;
+    uint64_t ratio = t->khz ? t->ratio : BIT(SVM_TSC_RATIO_BITS);
+
+    if (c->tsc_ratio == ratio || !(svm_features & SVM_FEATURE_TSC_RATIO))
+        return;
+    c->tsc_ratio = ratio;
+    wrmsr(MSR_TSC_RATIO, ratio);
+}
+
+static void svm_update_tsc(struct vcpu *v)
+{
+    struct vmcb *vmcb = to_svm(v)->vmcb;
+
+    vmcb->tsc_offset = v->hvm->tsc_offset;
+    vmcb->intercepts &= ~(uint32_t)INTERCEPT_RDTSC;
+    vmcb->intercepts2 &= ~(uint32_t)INTERCEPT2_RDTSCP;
+    if (v->domain->hvm->tsc.exits) {
+        vmcb->intercepts |= INTERCEPT_RDTSC;
+        vmcb->intercepts2 |= INTERCEPT2_RDTSCP;
+    }
+    vmcb->clean &= ~CLEAN_INTERCEPTS;
+    if (v == current)
+        load_tsc_ratio(v);
 }
 
 static void svm_get_msrs(struct vcpu *v, struct hvm_msrs *m)
@@ -667,6 +692,7 @@ static void svm_ctxt_switch_to(struct vcpu *v)
         load_dr(v);
     if (has_tsc_aux)
         (void)wrmsr_safe(MSR_TSC_AUX, v->hvm->tsc_aux);
+    load_tsc_ratio(v);
 }
 
 static void svm_dump(struct vcpu *v)
@@ -711,7 +737,7 @@ static const struct hvm_ops svm_ops = {
     .update_pat = svm_update_pat,
     .update_dr = svm_update_dr,
     .sync_dr = svm_sync_dr,
-    .update_tsc_offset = svm_update_tsc_offset,
+    .update_tsc = svm_update_tsc,
     .get_msrs = svm_get_msrs,
     .set_msrs = svm_set_msrs,
     .get_cpl = svm_get_cpl,

@@ -17,6 +17,7 @@
 #define INTERCEPT_SMI      BIT(2)
 #define INTERCEPT_INIT     BIT(3)
 #define INTERCEPT_VINTR    BIT(4)
+#define INTERCEPT_RDTSC    BIT(14)
 #define INTERCEPT_RDPMC    BIT(15)
 #define INTERCEPT_CPUID    BIT(18)
 #define INTERCEPT_IRET     BIT(20)
@@ -36,6 +37,7 @@
 #define INTERCEPT2_STGI    BIT(4)
 #define INTERCEPT2_CLGI    BIT(5)
 #define INTERCEPT2_SKINIT  BIT(6)
+#define INTERCEPT2_RDTSCP  BIT(7)
 #define INTERCEPT2_WBINVD  BIT(9)
 #define INTERCEPT2_MONITOR BIT(10)
 #define INTERCEPT2_MWAIT   BIT(11)
@@ -191,12 +193,17 @@ struct svm_cpu {
     uint64_t host_vmcb_maddr; /* for VMSAVE and VMLOAD of the host's state */
     uint64_t host_save_maddr; /* VM_HSAVE_PA */
     uint32_t asid_generation, next_asid, max_asid;
+    uint64_t tsc_ratio; /* in MSR_TSC_RATIO; 0: not written yet */
 };
+
+#define MSR_TSC_RATIO      0xc0000104
+#define SVM_TSC_RATIO_BITS 32 /* behind the point */
 
 /* What this processor has (CPUID 8000_000A EDX). */
 extern uint32_t svm_features;
 #define SVM_FEATURE_NPT        BIT(0)
 #define SVM_FEATURE_NRIPS      BIT(3)
+#define SVM_FEATURE_TSC_RATIO  BIT(4)
 #define SVM_FEATURE_VMCB_CLEAN BIT(5)
 #define SVM_FEATURE_FLUSH_ASID BIT(6)
 #define SVM_FEATURE_DECODE     BIT(7)

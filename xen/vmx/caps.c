@@ -80,6 +80,7 @@ static const struct need proc_needs[] = {
     {PROC_HLT, "HLT exits"},
     {PROC_MWAIT, "MWAIT exits"},
     {PROC_RDPMC, "RDPMC exits"},
+    {PROC_RDTSC, "RDTSC exits"},
     {PROC_NMI_WINDOW, "NMI-window exits"},
     {PROC_MOV_DR, "MOV DR exits"},
     {PROC_IO_BITMAPS, "I/O bitmaps"},
@@ -215,7 +216,7 @@ static int read_caps(struct vmx_caps *c)
     good &= choose(has_true ? MSR_VMX_TRUE_BASE + 3 : MSR_VMX_ENTRY, entry_needs, 0,
                    &c->entry);
     /* Windows open by request; MOV CR8 exits only where there is no TPR shadow. */
-    c->proc &= ~(PROC_INTR_WINDOW | PROC_NMI_WINDOW);
+    c->proc &= ~(PROC_INTR_WINDOW | PROC_NMI_WINDOW | PROC_RDTSC);
     if (!(c->proc & PROC_TPR_SHADOW))
         c->proc |= PROC_CR8_LOAD | PROC_CR8_STORE;
     c->entry &= ~ENTRY_IA32E;
@@ -228,7 +229,7 @@ static int read_caps(struct vmx_caps *c)
     good &= choose(MSR_VMX_PROCBASED2, proc2_needs,
                    PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_PLE | PROC2_XSAVES |
                        PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGS |
-                       PROC2_VIRTUAL_INTR,
+                       PROC2_VIRTUAL_INTR | PROC2_TSC_SCALING,
                    &c->proc2);
     choose_apic(c);
     if (good) /* the MSR exists only with EPT or VPID */
@@ -241,7 +242,7 @@ static void print_caps(const struct vmx_caps *c)
     static const struct need optional[] = {
         {PROC2_VPID, " VPID"},     {PROC2_PLE, " pause-loop-exiting"},
         {PROC2_RDTSCP, " RDTSCP"}, {PROC2_INVPCID, " INVPCID"},
-        {PROC2_XSAVES, " XSAVES"},
+        {PROC2_XSAVES, " XSAVES"}, {PROC2_TSC_SCALING, " TSC-scaling"},
     };
 
     printk("VMX: EPT unrestricted-guest");
@@ -294,6 +295,8 @@ static int adopt_caps(const struct vmx_caps *caps)
     if (!vmx_caps.pin) {
         vmx_caps = *caps;
         print_caps(caps);
+        hvm_ops->tsc_ratio_bits =
+            caps->proc2 & PROC2_TSC_SCALING ? VMX_TSC_RATIO_BITS : 0;
         vmx_read_memtypes();
         ept_init_format();
     } else if (memcmp(caps, &vmx_caps, sizeof(*caps))) {

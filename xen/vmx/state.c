@@ -202,11 +202,15 @@ void vmx_update_pat(struct vcpu *v)
     vmcs_close(s, before);
 }
 
-void vmx_update_tsc_offset(struct vcpu *v)
+void vmx_update_tsc(struct vcpu *v)
 {
     struct vmx_vcpu *s = to_vmx(v), *before = vmcs_open(s);
+    const struct hvm_tsc *t = &v->domain->hvm->tsc;
 
     vmwrite(TSC_OFFSET, v->hvm->tsc_offset);
+    if (vmx_caps.proc2 & PROC2_TSC_SCALING)
+        vmwrite(TSC_MULTIPLIER, t->khz ? t->ratio : BIT(VMX_TSC_RATIO_BITS));
+    vmx_set_proc_control(s, PROC_RDTSC, t->exits);
     vmcs_close(s, before);
 }
 

@@ -51,6 +51,7 @@ enum vmcs_field {
     EPT_POINTER = 0x201a,
     EOI_EXIT_BITMAP0 = 0x201c, /* 4 of them, 2 apart */
     XSS_EXIT_BITMAP = 0x202c,
+    TSC_MULTIPLIER = 0x2032,
     GUEST_PHYSICAL_ADDRESS = 0x2400,
     VMCS_LINK_POINTER = 0x2800,
     GUEST_DEBUGCTL = 0x2802,
@@ -137,6 +138,7 @@ enum vmcs_field {
 #define PROC_HLT         (1u << 7)
 #define PROC_MWAIT       (1u << 10)
 #define PROC_RDPMC       (1u << 11)
+#define PROC_RDTSC       (1u << 12)
 #define PROC_CR3_LOAD    (1u << 15)
 #define PROC_CR3_STORE   (1u << 16)
 #define PROC_CR8_LOAD    (1u << 19)
@@ -161,6 +163,9 @@ enum vmcs_field {
 #define PROC2_PLE          (1u << 10)
 #define PROC2_INVPCID      (1u << 12)
 #define PROC2_XSAVES       (1u << 20)
+#define PROC2_TSC_SCALING  (1u << 25)
+
+#define VMX_TSC_RATIO_BITS 48 /* behind the point of the TSC multiplier (25.6.5) */
 
 #define EXIT_SAVE_DEBUG (1u << 2)
 #define EXIT_HOST_64    (1u << 9)
@@ -377,7 +382,7 @@ void vmx_update_efer(struct vcpu *v);
 void vmx_update_pat(struct vcpu *v);
 void vmx_update_dr(struct vcpu *v);
 void vmx_sync_dr(struct vcpu *v);
-void vmx_update_tsc_offset(struct vcpu *v);
+void vmx_update_tsc(struct vcpu *v);
 void vmx_get_msrs(struct vcpu *v, struct hvm_msrs *m);
 void vmx_set_msrs(struct vcpu *v, const struct hvm_msrs *m);
 unsigned int vmx_get_cpl(struct vcpu *v);
