@@ -225,6 +225,7 @@ static void rtc(void)
     rtc_write(0x40, 0x5a);
     check_eq(rtc_read(0x40), 0x5a, "RTC: a byte of CMOS holds its value");
     rtc_read(RTC_C);
+    seconds = rtc_read(0); /* the flag of an update before this one is cleared */
     start = rdtsc();
     while (rtc_read(0) == seconds && rdtsc() - start < ms_to_tsc(3000))
         cpu_relax();
@@ -351,6 +352,18 @@ static void ports(void)
     check_eq(inl(0x2f0), 0xffffffff, "32 bits");
 }
 
+/* The devices are measured with it from here on. */
+static void tsc(void)
+{
+    uint32_t khz;
+
+    if (!env.xen)
+        return;
+    khz = cpuid(env.xen_base + 3, 0).ecx;
+    check(tsc_per_ms() > khz - khz / 1000 && tsc_per_ms() < khz + khz / 1000,
+          "TSC: %u kHz by CPUID, %lu by the time record", khz, tsc_per_ms());
+}
+
 void test_main(void)
 {
     if (env.boot == BOOT_PVH) {
@@ -359,6 +372,7 @@ void test_main(void)
     }
     apic_enable();
     time_init();
+    tsc();
     pic();
     pit();
     ioapic();

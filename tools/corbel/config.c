@@ -324,6 +324,17 @@ static int take_share(struct parse *p, const char *key)
     return err;
 }
 
+static int take_tsc_khz(struct parse *p, const char *key)
+{
+    long value;
+    int err = number_of(p, key, 1, UINT32_MAX, &value);
+
+    if (!err)
+        p->c->spec.tsc_khz = (uint32_t)value;
+    p->c->spec.native_tsc = false;
+    return err;
+}
+
 static int take_tsc_mode(struct parse *p, const char *key)
 {
     const char *value;
@@ -456,6 +467,7 @@ static const struct key keys[] = {
     {.name = "xen_leaves", .take = take_switch},
     {.name = "localtime", .take = take_switch},
     {.name = "tsc_mode", .take = take_tsc_mode},
+    {.name = "tsc_khz", .take = take_tsc_khz},
     {.name = "device_model", .take = take_device_model},
     {.name = "device_model_override", .take = take_device_model},
     {.name = "device_model_args", .take = take_model_args},

@@ -34,6 +34,7 @@
 #define MAX_GRANT_FRAMES   64
 #define MAX_MAPTRACK       1024
 #define GRANT_VERSION      2
+#define TSC_MODE_DEFAULT   0
 #define TSC_MODE_NATIVE    2 /* XEN_CPUID_TSC_MODE_NEVER_EMULATE in arch-x86/cpuid.h */
 #define PSE_DIRECTORY_BITS 0xe7u /* present, writable, user, accessed, dirty, 4 MiB */
 
@@ -413,6 +414,10 @@ static int set_policy(struct hypervisor *h, const struct domain_spec *spec,
         xc_domain_set_tsc_info(h->xch, domid, TSC_MODE_NATIVE, 0, 0, 0) &&
         errno != EOPNOTSUPP && errno != ENOSYS)
         return fail_with(f, -errno, "cannot choose the native TSC: %s", strerror(errno));
+    if (spec->tsc_khz &&
+        xc_domain_set_tsc_info(h->xch, domid, TSC_MODE_DEFAULT, 0, spec->tsc_khz, 0))
+        return fail_with(f, -errno, "cannot give the TSC %u kHz: %s", spec->tsc_khz,
+                         strerror(errno));
     return 0;
 }
 

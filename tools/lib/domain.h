@@ -37,12 +37,14 @@ struct domain_spec {
     unsigned vcpus;
     const char *firmware; /* file; ends at 4 GiB */
     bool hpet;
-    bool xen_leaves; /* show the hypervisor's interface to the guest */
-    bool viridian;   /* Hyper-V leaves */
-    bool native_tsc; /* RDTSC runs without an exit */
-    uint16_t weight; /* 256: one share of a busy CPU; 0: that */
-    uint16_t cap;    /* percent of one CPU that all vCPUs may use; 0: no limit */
-    bool any_cpu;    /* else only those of `cpus` */
+    bool xen_leaves;  /* show the hypervisor's interface to the guest */
+    bool viridian;    /* Hyper-V leaves */
+    bool native_tsc;  /* RDTSC runs without an exit */
+    uint32_t tsc_khz; /* what its TSC counts in a ms; 0: as the machine's. Not with
+                         native_tsc */
+    uint16_t weight;  /* 256: one share of a busy CPU; 0: that */
+    uint16_t cap;     /* percent of one CPU that all vCPUs may use; 0: no limit */
+    bool any_cpu;     /* else only those of `cpus` */
     uint8_t cpus[DOMAIN_MAX_CPUS / 8];
 };
 
