@@ -258,8 +258,10 @@ static void describe_faults(int rc, const struct native_result *real)
 }
 
 /* Which comes first the manuals leave open: of an invalid instruction that reaches into a
- * hole; of CMPS's two operands, which generations of processors read in different order;
- * and where in an image of the x87 state the microcode begins. */
+ * hole, or whose operands would end beyond the 15th byte (#GP then, and the emulator has
+ * refused the opcode before it counted them); of CMPS's two operands, which generations
+ * of processors read in different order; and where the microcode begins in an image of
+ * the x87 state, which may cross the segment's end. */
 static bool either_order(const struct trial *t, const struct emul_event *e,
                          const struct native_result *real)
 {
@@ -271,10 +273,13 @@ static bool either_order(const struct trial *t, const struct emul_event *e,
         return real->vector == 14 || real->vector == 13 || real->vector == 12;
     case ZYDIS_MNEMONIC_FLDENV:
     case ZYDIS_MNEMONIC_FRSTOR:
-        return e->vector == 14 && real->vector == 14;
+        return e->vector >= 12 && e->vector <= 14 && real->vector == 14;
     default:
         break;
     }
+    if (!t->cand.valid && t->cand.len == EMUL_INSN_MAX && e->vector == 6 &&
+        real->vector == 13 && !real->error)
+        return true;
     return (e->vector == 6 && real->vector == 14 && (real->error & 16)) ||
            (real->vector == 6 && e->vector == 14 && (e->error & 16));
 }
