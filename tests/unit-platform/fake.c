@@ -190,6 +190,14 @@ void free_pages(void *p, unsigned int order)
     free(p);
 }
 
+int guest_read_phys(struct domain *d, uint64_t gpa, void *buf, size_t bytes)
+{
+    if (gpa >= FAKE_RAM_BYTES || FAKE_RAM_BYTES - gpa < bytes)
+        return -EFAULT;
+    memcpy(buf, fake_ram + gpa, bytes);
+    return 0;
+}
+
 int guest_write_phys(struct domain *d, uint64_t gpa, const void *buf, size_t bytes)
 {
     if (gpa >= FAKE_RAM_BYTES || FAKE_RAM_BYTES - gpa < bytes)

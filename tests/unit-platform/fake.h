@@ -14,6 +14,7 @@
 #include "hvm/mtrr.h"
 #include "hvm/platform_device.h"
 #include "hvm/save.h"
+#include "hvm/synic.h"
 #include "hvm/vhpet.h"
 #include "hvm/vioapic.h"
 #include "hvm/viridian.h"

@@ -3,7 +3,7 @@
 DEPS += libcmocka-dev libxen-dev
 
 PLATFORM_PARTS := platform vlapic vlapic_timer vlapic_msg vlapic_page vlapic_save tsc vtick vioapic vpic \
-    vpit vrtc vhpet vpmtimer mtrr cpuid cpu_features cpu_policy cpu_policy_abi msr viridian save save_cpu \
+    vpit vrtc vhpet vpmtimer mtrr cpuid cpu_features cpu_policy cpu_policy_abi msr viridian synic save save_cpu \
     save_platform
 PLATFORM_OUT := $(B)/tests/unit-platform
 PLATFORM_OBJ := $(PLATFORM_PARTS:%=$(PLATFORM_OUT)/hvm/%.o) $(PLATFORM_OUT)/fake.o \

@@ -171,6 +171,34 @@ static void test_pull(void **state)
     assert_int_equal(highest(APIC_ISR), 0);
 }
 
+/* A vector of Hyper-V's automatic EOI must not get into service: the processor does not
+ * see it, we deliver it. */
+static void test_auto_eoi(void **state)
+{
+    s->auto_eoi[1] = BIT(0x61 & 63);
+    vlapic_set_irq(v, 0x61, false);
+    vlapic_set_irq(v, 0x51, false);
+    cpu_enter();
+    assert_int_equal(take_interrupt(v), 0x61);
+    assert_int_equal(take_interrupt(v), -1);
+    assert_int_equal(cpu_take(), 0x51);
+    vlapic_set_irq(v, 0x61, false);
+    cpu_enter();
+    assert_int_equal(highest(APIC_IRR), 0);
+    assert_int_equal(take_interrupt(v), 0x61);
+    /* Not above what is in service. */
+    s->auto_eoi[1] |= BIT(0x55 & 63);
+    vlapic_set_irq(v, 0x55, false);
+    cpu_enter();
+    assert_int_equal(take_interrupt(v), -1);
+    cpu_eoi();
+    assert_int_equal(take_interrupt(v), 0x55);
+    assert_int_equal(highest(APIC_ISR), 0);
+    /* In HLT it wakes, too. */
+    vlapic_set_irq(v, 0x61, false);
+    assert_true(hvm_interrupt_pending(v));
+}
+
 static void test_wake(void **state)
 {
     assert_false(hvm_interrupt_pending(v));
@@ -385,8 +413,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(delivery), T(pull),      T(wake), T(tpr),   T(coalesced),       T(lowest),
-        T(level),    T(registers), T(icr),  T(modes), T(beside_software),
+        T(delivery), T(pull),  T(auto_eoi),  T(wake), T(tpr),   T(coalesced),
+        T(lowest),   T(level), T(registers), T(icr),  T(modes), T(beside_software),
     };
 
     return cmocka_run_group_tests_name("vlapic_page", tests, NULL, NULL);

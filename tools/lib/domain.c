@@ -336,7 +336,8 @@ static int set_params(struct hypervisor *h, const struct domain_spec *spec,
 {
     const uint64_t viridian = HVMPV_base_freq | HVMPV_time_ref_count |
                               HVMPV_reference_tsc | HVMPV_apic_assist | HVMPV_crash_ctl |
-                              HVMPV_hcall_remote_tlb_flush | HVMPV_hcall_ipi;
+                              HVMPV_hcall_remote_tlb_flush | HVMPV_hcall_ipi |
+                              HVMPV_synic | HVMPV_stimer;
     const struct {
         const char *name;
         uint32_t param;

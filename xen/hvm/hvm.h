@@ -189,12 +189,14 @@ struct hvm_vcpu {
     bool hlt;                /* in HLT: blocked until an interrupt is deliverable */
     ns_t pmtimer_read;       /* when it last read the PM timer */
     uint8_t pmtimer_polls;   /* how many times in quick succession */
+    bool synic_work;         /* messages are due; set by timers, on any CPU */
     bool init_pending, sipi_pending, wait_sipi; /* domain.lock */
     uint8_t sipi_vector;
     void *xsave; /* FPU state while not in registers: XSAVE area, 64-aligned */
     unsigned int xsave_order;
 
     struct vlapic *vlapic;
+    struct synic *synic; /* Hyper-V's interrupts and timers, or NULL: never used */
     struct vmtrr *mtrr;
     uint32_t
         evtchn_upcall_vector; /* HVMOP_set_evtchn_upcall_vector; 0: by callback_via */

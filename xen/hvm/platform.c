@@ -14,6 +14,7 @@
 #include "hvm/vhpet.h"
 #include "hvm/vpmtimer.h"
 #include "hvm/mtrr.h"
+#include "hvm/synic.h"
 #include "hvm/viridian.h"
 #include "hvm/cpuid.h"
 #include "hvm/vlapic.h"
@@ -531,6 +532,7 @@ void platform_vcpu_destroy(struct vcpu *v)
         return;
     if (v->domain->hvm)
         stop_timers(v->domain);
+    synic_destroy(v);
     vmtrr_destroy(v);
     vlapic_destroy(v);
 }

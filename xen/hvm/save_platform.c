@@ -9,6 +9,7 @@
 #include "hvm/save.h"
 #include "hvm/vhpet.h"
 #include "hvm/vioapic.h"
+#include "hvm/synic.h"
 #include "hvm/viridian.h"
 #include "hvm/vpic.h"
 #include "hvm/vpit.h"
@@ -461,6 +462,7 @@ static int save_viridian_vcpu(struct vcpu *v, struct hvm_context *c)
     if (!h || !viridian_enabled(v->domain))
         return 0;
     hw.vp_assist_msr = h->vp_assist[v->id];
+    synic_save(v, &hw);
     return hvm_save_put(c, HVM_SAVE_CODE(VIRIDIAN_VCPU), v->id, &hw, sizeof(hw));
 }
 
@@ -474,11 +476,10 @@ static int load_viridian_vcpu(struct vcpu *v, const struct hvm_record *r)
     h = viridian_get(v->domain);
     if (!h)
         return -ENOMEM;
-    /* Synthetic interrupts and timers are not offered, so no guest of ours has used them.
-     */
-    if (hvm_load_payload(r, &hw, sizeof(hw)) || hw.apic_assist_pending || hw.simp_msr)
+    /* The EOI assist is not offered, so no guest of ours has used it. */
+    if (hvm_load_payload(r, &hw, sizeof(hw)) || hw.apic_assist_pending)
         return -EINVAL;
     h->vp_assist[v->id] = hw.vp_assist_msr;
-    return 0;
+    return synic_load(v, &hw);
 }
 HVM_REGISTER_SAVE_RESTORE(VIRIDIAN_VCPU, save_viridian_vcpu, load_viridian_vcpu, true);

@@ -4,6 +4,7 @@
 #include "hvm/exit.h"
 #include "hvm/intr.h"
 #include "hvm/platform.h"
+#include "hvm/synic.h"
 #include "hvm/vlapic.h"
 #include "cpu/irq.h"
 #include "cpu/mitigation/guard.h"
@@ -268,8 +269,11 @@ static bool work_before_entry(struct vcpu *v)
         vcpu_check_stop(v);
         return true;
     }
-    if (unlikely(h->init_pending)) {
-        handle_init(v);
+    if (unlikely(h->init_pending | h->synic_work)) {
+        if (h->init_pending)
+            handle_init(v);
+        else
+            synic_work(v);
         return true;
     }
     if (h->hlt) {

@@ -3,11 +3,12 @@
  *
  * Hypervisor Top Level Functional Specification 6.0: CPUID leaves (2.4), hypercall page
  * (3.13), partition reference time (12), local APIC MSRs (10.2). No hypercall is offered:
- * the hypercall page answers "invalid code" without leaving the guest. No SynIC,
- * synthetic timers, TLB-flush hypercalls, EOI assist.
+ * the hypercall page answers "invalid code" without leaving the guest. SynIC and
+ * synthetic timers are in synic.c. No TLB-flush hypercalls, no EOI assist.
  */
 #include "hvm/viridian.h"
 #include "hvm/cpuid.h"
+#include "hvm/synic.h"
 #include "hvm/vlapic.h"
 #include "hvm/tsc.h"
 #include "lib/errno.h"
@@ -26,6 +27,8 @@
 #define HV_ICR            0x40000071
 #define HV_TPR            0x40000072
 #define HV_VP_ASSIST      0x40000073
+#define HV_SYNIC          0x40000080
+#define HV_SYNIC_END      0x400000bf
 #define HV_CRASH_P0       0x40000100
 #define HV_CRASH_CTL      0x40000105
 
@@ -91,6 +94,10 @@ void viridian_cpuid(const struct vcpu *v, uint32_t leaf, uint32_t out[4])
         out[0] = BIT(4) | BIT(5) | BIT(6); /* APIC, hypercall, VP index MSRs */
         if (wants(d, HVMPV_time_ref_count))
             out[0] |= BIT(1);
+        if (wants(d, HVMPV_synic))
+            out[0] |= BIT(2);
+        if (wants(d, HVMPV_stimer))
+            out[0] |= BIT(3);
         if (wants(d, HVMPV_reference_tsc))
             out[0] |= BIT(9);
         if (has_frequencies(d)) {
@@ -104,6 +111,8 @@ void viridian_cpuid(const struct vcpu *v, uint32_t leaf, uint32_t out[4])
         out[0] = BIT(5); /* relaxed timing: no watchdogs on a busy machine */
         if (!v->hvm->vlapic->x2apic)
             out[0] |= BIT(3); /* APIC through MSRs, not through its page */
+        if (v->hvm->vlapic->page)
+            out[0] |= BIT(9); /* no automatic EOI: the processor delivers vectors */
         out[1] = 2047;        /* spins before a long wait is told: never is */
         break;
     case 0x40000005:
@@ -115,11 +124,14 @@ void viridian_cpuid(const struct vcpu *v, uint32_t leaf, uint32_t out[4])
     }
 }
 
+static uint64_t count_at(const struct domain *d, ns_t time)
+{
+    return (uint64_t)(time - d->hvm->viridian->time_base) / HV_TICK_NS;
+}
+
 uint64_t viridian_reference_count(const struct domain *d)
 {
-    const struct viridian *h = d->hvm->viridian;
-
-    return (uint64_t)(hvm_guest_time(d) - h->time_base) / HV_TICK_NS;
+    return count_at(d, hvm_guest_time(d));
 }
 
 /* Reference TSC page: count = (TSC * scale >> 64) + offset while sequence is not 0; with
@@ -135,7 +147,7 @@ static void write_tsc_page(struct vcpu *v, const struct viridian *h)
 
     if (domain_has_feature(v->domain, XEN_X86_FEATURE_ITSC) &&
         hvm_tsc_hz(v->domain) > NS_PER_S / HV_TICK_NS) {
-        uint64_t quotient, remainder;
+        uint64_t quotient, remainder, now = rdtsc();
 
         /* 2^64 * 10^7 / Hz; the quotient fits, for the TSC is faster than 10 MHz. */
         __asm__("divq %4"
@@ -145,8 +157,10 @@ static void write_tsc_page(struct vcpu *v, const struct viridian *h)
                 : "cc");
         page.sequence = 1;
         page.scale = quotient;
-        page.offset = viridian_reference_count(v->domain) -
-                      (uint64_t)(((unsigned __int128)hvm_guest_tsc(v) * quotient) >> 64);
+        /* Both of the same moment. */
+        page.offset =
+            count_at(v->domain, tsc_to_ns(now)) -
+            (uint64_t)(((unsigned __int128)hvm_guest_tsc_at(v, now) * quotient) >> 64);
     }
     (void)guest_write_phys(v->domain, gpa, &page, sizeof(page));
 }
@@ -206,6 +220,8 @@ int viridian_msr_read(struct vcpu *v, uint32_t msr, uint64_t *val)
     case HV_VP_ASSIST:
         *val = h->vp_assist[v->id];
         return 0;
+    case HV_SYNIC ... HV_SYNIC_END:
+        return wants(v->domain, HVMPV_synic) ? synic_msr_read(v, msr, val) : -EINVAL;
     case HV_CRASH_P0 ... HV_CRASH_P0 + 4:
         *val = h->crash[msr - HV_CRASH_P0];
         return wants(v->domain, HVMPV_crash_ctl) ? 0 : -EINVAL;
@@ -278,6 +294,8 @@ int viridian_msr_write(struct vcpu *v, uint32_t msr, uint64_t val)
             (void)guest_write_phys(v->domain, val & PAGE_MASK, &none, sizeof(none));
         }
         return 0;
+    case HV_SYNIC ... HV_SYNIC_END:
+        return wants(v->domain, HVMPV_synic) ? synic_msr_write(v, msr, val) : -EINVAL;
     case HV_CRASH_P0 ... HV_CRASH_CTL:
         return write_crash(v->domain, h, msr, val);
     }

@@ -9,6 +9,7 @@
  * themselves: vlapic_page.c.
  */
 #include "hvm/vlapic.h"
+#include "hvm/synic.h"
 #include "hvm/platform_device.h"
 #include "hvm/cpuid.h"
 #include "lib/errno.h"
@@ -139,6 +140,22 @@ void vlapic_changed(struct vlapic *s)
     hvm_ops->apic_mode(s->vcpu);
 }
 
+/* With a page: what vlapic_page_enter() left, for it must not get into service. One that
+ * the TPR keeps out waits for the next exit. */
+static struct hvm_intack auto_eoi_pending(const struct vlapic *s)
+{
+    uint8_t ppr = s->live ? s->page[APIC_PPR * 4] : s->ppr;
+    uint64_t left[4];
+    int vector;
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(left); i++)
+        left[i] = READ_ONCE(s->irr[i]) & READ_ONCE(s->auto_eoi[i]);
+    vector = bitmap_highest(left);
+    if (vector >= 0 && (vector >> 4) > (ppr >> 4))
+        return (struct hvm_intack){INTACK_LAPIC, vector};
+    return (struct hvm_intack){INTACK_NONE, 0};
+}
+
 /* What the interrupt controllers have for it. */
 static inline __attribute__((always_inline)) struct hvm_intack
 controllers_pending(struct vcpu *v)
@@ -152,7 +169,7 @@ controllers_pending(struct vcpu *v)
                  READ_ONCE(s->irr[3]))))
         return (struct hvm_intack){INTACK_NONE, 0};
     if (unlikely(s->page))
-        return (struct hvm_intack){INTACK_NONE, 0}; /* the processor delivers it */
+        return auto_eoi_pending(s); /* the processor delivers the others */
     vector = bitmap_highest(s->irr);
     if (vector >= 0 && (vector >> 4) > (s->ppr >> 4))
         return (struct hvm_intack){INTACK_LAPIC, vector};
@@ -207,7 +224,9 @@ int hvm_intr_ack(struct vcpu *v, struct hvm_intack intack)
 
     if (intack.source == INTACK_PIC)
         return platform_pic_ack(v);
-    if (intack.source == INTACK_LAPIC) {
+    if (intack.source == INTACK_LAPIC && unlikely(test_vector(s->auto_eoi, vector))) {
+        clear_vector(s->irr, vector);
+    } else if (intack.source == INTACK_LAPIC) {
         s->isr[vector >> 6] |= BIT(vector & 63);
         clear_vector(s->irr, vector);
         WRITE_ONCE(s->isrv, vector);
@@ -233,6 +252,8 @@ void vlapic_eoi(struct vlapic *s)
     clear_vector(s->isr, vector); /* atomic: see vlapic_set_irq() */
     WRITE_ONCE(s->isrv, bitmap_highest(s->isr));
     update_ppr(s);
+    if (unlikely(s->vcpu->hvm->synic))
+        synic_rescan(s->vcpu);
     if (level)
         vioapic_eoi(s->vcpu->domain, vector);
 }

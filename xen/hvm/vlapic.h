@@ -88,10 +88,11 @@ enum apic_mode {
 
 struct vlapic {
     struct vcpu *vcpu;
-    uint64_t irr[4]; /* set by any CPU (atomic or), taken by the vCPU itself */
-    uint64_t isr[4]; /* the vCPU's own */
-    uint64_t tmr[4]; /* written with IRR: atomic */
-    int isrv;        /* highest vector in service, -1: none */
+    uint64_t irr[4];      /* set by any CPU (atomic or), taken by the vCPU itself */
+    uint64_t isr[4];      /* the vCPU's own */
+    uint64_t tmr[4];      /* written with IRR: atomic */
+    uint64_t auto_eoi[4]; /* vectors that are done when they are taken (hvm/synic.c) */
+    int isrv;             /* highest vector in service, -1: none */
     uint8_t tpr, ppr;
     bool hw_enabled, sw_enabled, x2apic;
     bool accepts_pic; /* LINT0 is an ExtINT input, or the APIC is off */

@@ -119,11 +119,11 @@ bool vlapic_page_enter(struct vlapic *s, struct vlapic_entry *e)
     if (s->tpr != s->page[APIC_TPR * 4])
         s->page[APIC_TPR * 4] = s->tpr;
     for (unsigned int i = 0; i < 4; i++) {
-        uint64_t accepted;
+        uint64_t accepted, stays = READ_ONCE(s->auto_eoi[i]);
 
-        if (likely(!READ_ONCE(s->irr[i])))
+        if (likely(!(READ_ONCE(s->irr[i]) & ~stays)))
             continue;
-        accepted = __atomic_exchange_n(&s->irr[i], 0, __ATOMIC_SEQ_CST);
+        accepted = __atomic_fetch_and(&s->irr[i], stays, __ATOMIC_SEQ_CST) & ~stays;
         page_write64(s, APIC_IRR, i, page_read64(s, APIC_IRR, i) | accepted);
         page_write64(s, APIC_TMR, i, READ_ONCE(s->tmr[i]));
         changed = true;
