@@ -91,8 +91,9 @@ enum {
     CR_LINE_COMPARE = 0x18,
     CR_COUNT = 0x19,
 
+    /* Bit 1, which switches the memory off, counts for nothing: GRUB's firmware for
+     * emulated machines leaves it clear. */
     MISC_COLOR_PORTS = 0x01,
-    MISC_MEMORY_ON = 0x02,
 };
 
 /* Registers of the Bochs display interface. */

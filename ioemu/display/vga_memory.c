@@ -32,8 +32,7 @@
 static bool plain_writes(const struct vga *v)
 {
     return !(v->gr[GR_MODE] & (3 | GR_MODE_READ_COMPARE)) && !v->gr[GR_ROTATE] &&
-           !v->gr[GR_SET_RESET_ENABLE] && v->gr[GR_BIT_MASK] == 0xff &&
-           v->misc & MISC_MEMORY_ON;
+           !v->gr[GR_SET_RESET_ENABLE] && v->gr[GR_BIT_MASK] == 0xff;
 }
 
 static unsigned memory_map(const struct vga *v)
@@ -192,8 +191,7 @@ static bool map_offset(const struct vga *v, uint32_t *offset)
     } maps[4] = {{0, 0x20000}, {0, 0x10000}, {0x10000, 0x8000}, {0x18000, 0x8000}};
     unsigned map = memory_map(v);
 
-    if (!(v->misc & MISC_MEMORY_ON) || *offset < maps[map].base ||
-        *offset - maps[map].base >= maps[map].bytes)
+    if (*offset < maps[map].base || *offset - maps[map].base >= maps[map].bytes)
         return false;
     *offset -= maps[map].base;
     return true;

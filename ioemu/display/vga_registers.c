@@ -293,6 +293,7 @@ void vga_registers_reset(struct vga *v)
     memset(v->sr, 0, sizeof(v->sr));
     memset(v->gr, 0, sizeof(v->gr));
     memset(v->ar, 0, sizeof(v->ar));
+    v->ar[AR_PLANES] = 0xf; /* for firmware that writes only what it wants changed */
     memset(v->cr, 0, sizeof(v->cr));
     memset(v->dac, 0, sizeof(v->dac));
     memset(v->latch, 0, sizeof(v->latch));

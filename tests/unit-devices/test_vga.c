@@ -139,6 +139,53 @@ static void test_planes(void **state)
     assert_int_equal(cpu_read(b, LOW + 1, 1), 0x0f ^ 0x21);
     /* The other memory maps are not decoded. */
     assert_int_equal(cpu_read(b, TEXT, 1), 0xff);
+    /* Switched off by bit 1 of misc output, memory is there all the same. */
+    out8(b, 0x3c2, 0xe1);
+    cpu_write(b, LOW + 2, 1, 0x5a);
+    assert_int_equal(cpu_read(b, LOW + 2, 1), 0x5a);
+}
+
+/* As little as GRUB's firmware for emulated machines programs. */
+static void test_bare_text(void **state)
+{
+    struct screen *s = *state;
+    struct bench *b = s->b;
+    static const uint8_t crtc[][2] = {{9, 15},      {1, 79}, {0x13, 40},
+                                      {0x12, 0x90}, {7, 2},  {10, 32}};
+    unsigned lit = 0;
+
+    out8(b, 0x3c2, 1);
+    gr(b, 5, 0);
+    gr(b, 6, 4);
+    gr(b, 8, 0xff);
+    sr(b, 4, 4);
+    sr(b, 2, 4);
+    for (unsigned i = 0; i < 16; i++)
+        cpu_write(b, LOW + 'x' * 32 + i, 1, 0xf0);
+    gr(b, 6, 0xc);
+    gr(b, 5, 0x10);
+    sr(b, 4, 0);
+    sr(b, 2, 3);
+    for (unsigned i = 0; i < sizeof(crtc) / sizeof(crtc[0]); i++)
+        cr(b, crtc[i][0], crtc[i][1]);
+    for (unsigned i = 0; i < 16; i++) {
+        in8(b, 0x3da);
+        out8(b, 0x3c0, (uint8_t)i);
+        out8(b, 0x3c0, (uint8_t)i);
+    }
+    out8(b, 0x3c8, 7);
+    for (unsigned i = 0; i < 3; i++)
+        out8(b, 0x3c9, 0x2a);
+    sr(b, 1, 1);
+    in8(b, 0x3da);
+    out8(b, 0x3c0, 0x20);
+    cpu_write(b, TEXT, 2, 0x0700 | 'x');
+    cpu_write(b, TEXT + (24 * 80 + 79) * 2, 2, 0x0700 | 'x');
+    update(s);
+    size_is(s, 640, 400);
+    for (unsigned i = 0; i < 640 * 400; i++)
+        lit += pixel(s, i % 640, i / 640) == 0xaaaaaa;
+    assert_int_equal(lit, 2 * 4 * 16);
 }
 
 static void test_text(void **state)
@@ -544,6 +591,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_registers, vga_setup, vga_teardown),
         cmocka_unit_test_setup_teardown(test_retrace, vga_setup, vga_teardown),
         cmocka_unit_test_setup_teardown(test_planes, vga_setup, vga_teardown),
+        cmocka_unit_test_setup_teardown(test_bare_text, vga_setup, vga_teardown),
         cmocka_unit_test_setup_teardown(test_text, vga_setup, vga_teardown),
         cmocka_unit_test_setup_teardown(test_blink, vga_setup, vga_teardown),
         cmocka_unit_test_setup_teardown(test_text_is_lent, vga_setup, vga_teardown),
