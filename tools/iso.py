@@ -29,6 +29,19 @@ def _entries(catalogue):
         place += 32
 
 
+def _what(path):
+    """What it is instead, for a file without an ISO 9660 file system."""
+    with open(path, "rb") as f:
+        head = f.read(512)
+    for magic, program in ((b"\x1f\x8b", "gunzip"), (b"\xfd7zXZ", "unxz"), (b"BZh", "bunzip2"),
+                           (b"(\xb5/\xfd", "unzstd"), (b"PK\3\4", "unzip")):
+        if head.startswith(magic):
+            return f"it is compressed; {program} unpacks it"
+    if head.startswith(b"QFI\xfb") or head[510:] == b"\x55\xaa":
+        return "it looks like a disk; DISK=FILE starts the guest with one"
+    return "there is no ISO 9660 file system in it"
+
+
 def trouble(path):
     """(why it cannot be booted from or "", what looks wrong besides or "")."""
     size = os.path.getsize(path)
@@ -36,7 +49,7 @@ def trouble(path):
         f.seek(DESCRIPTORS * SECTOR)
         primary, record = f.read(SECTOR), f.read(SECTOR)
         if primary[1:6] not in (b"CD001", b"BEA01"):
-            return ("it is no image of a CD-ROM: there is no ISO 9660 file system in it", "")
+            return (f"it is no image of a CD-ROM: {_what(path)}", "")
         warning = ""
         if primary[1:6] == b"CD001" and primary[0] == 1:
             whole = struct.unpack_from("<I", primary, 80)[0] * SECTOR

@@ -42,16 +42,29 @@ def built(name):
     return path
 
 
-def free_port(first):
-    """The first TCP port from `first` that nobody uses on 127.0.0.1."""
-    for port in range(first, first + 200):
+_taken = []  # sockets whose names say that this process will use a port
+
+
+def _take_port(port):
+    """Is the port free, and has no other program of ours chosen it?"""
+    name = socket.socket(socket.AF_UNIX)
+    try:
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+            s.bind(("127.0.0.1", port))
+        name.bind(f"\0corbel-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    _taken.append(name)
+    return True
+
+
+def free_port(first):
+    """The first TCP port from `first` that nobody uses on 127.0.0.1; it is ours until we end."""
+    for port in range(first, min(first + 200, 65536)):
+        if _take_port(port):
+            return port
     raise MachineError(f"no free TCP port from {first} on")
 
 
@@ -102,11 +115,12 @@ class Machine:
             return ["-accel", "tcg,thread=single", "-cpu", self.kind["cpu"]]
         if self.accel == "kvm":
             if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-                raise MachineError("ACCEL=kvm: /dev/kvm is not there or may not be opened")
+                raise MachineError("ACCEL=kvm: /dev/kvm is not there or may not be opened "
+                                   "(are you in the group kvm?); ACCEL=tcg needs neither")
             with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
                 if not re.search(r"^flags\s*:.* svm( |$)", f.read(), re.M):
                     raise MachineError("ACCEL=kvm: this host's CPU shows no SVM, which the "
-                                       "hypervisor in it needs")
+                                       "hypervisor in it needs; use ACCEL=tcg")
             return ["-accel", "kvm", "-cpu", "host"]
         raise MachineError(f"ACCEL={self.accel}: it is tcg or kvm")
 
