@@ -78,7 +78,8 @@ static void cpu_enter(void)
 {
     struct vlapic_entry e;
 
-    if (vlapic_page_enter(s, &e)) {
+    if (vlapic_page_stale(s)) {
+        vlapic_page_enter(s, &e);
         rvi = e.requested;
         if (e.whole)
             svi = e.in_service;

@@ -357,7 +357,7 @@ static int op_cr_read(struct emul_ctxt *c, unsigned int cr, uint64_t *val)
         *val = h->cr4;
         break;
     case 8:
-        *val = h->cr8;
+        *val = vlapic_get_tpr(vcpu_of(c));
         break;
     default:
         return emul_raise(c, X86_UD);
@@ -387,7 +387,6 @@ static int op_cr_write(struct emul_ctxt *c, unsigned int cr, uint64_t val)
     case 8:
         if (val >> 4)
             return emul_raise_error(c, X86_GP, 0);
-        v->hvm->cr8 = val;
         vlapic_set_tpr(v, val);
         break;
     default:
@@ -615,7 +614,7 @@ static void inject_emulated(struct vcpu *v, const struct emul_event *e)
 
 static void retire(struct vcpu *v, const struct emul_ctxt *c)
 {
-    uint32_t shadow = hvm_ops->get_shadow(v) & HVM_SHADOW_NMI;
+    uint32_t shadow = v->hvm->shadow & HVM_SHADOW_NMI;
 
     if (c->retire.unblock_nmi)
         shadow = 0;

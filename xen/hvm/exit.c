@@ -235,7 +235,6 @@ static void exit_cr_write(struct vcpu *v, const struct vmexit *e)
             hvm_inject_gp(v);
             return;
         }
-        v->hvm->cr8 = val;
         vlapic_set_tpr(v, val);
         break;
     default:
@@ -417,7 +416,7 @@ static void exit_task_switch(struct vcpu *v, const struct vmexit *e)
     }
     v->hvm->inject.valid = false;
     if (event.valid && event.type == HVM_EVENT_NMI)
-        hvm_ops->set_shadow(v, hvm_ops->get_shadow(v) | HVM_SHADOW_NMI);
+        hvm_ops->set_shadow(v, v->hvm->shadow | HVM_SHADOW_NMI);
     hvm_task_gate(v, e->info.task.sel, event.valid ? 0 : software_int_len(v, e),
                   event.valid && event.has_error ? &event.error : NULL);
 }

@@ -127,7 +127,7 @@ enum hvm_event_type {
 
 #define HVM_SHADOW_STI   1u
 #define HVM_SHADOW_MOVSS 2u
-#define HVM_SHADOW_NMI   4u /* NMIs are blocked until IRET */
+#define HVM_SHADOW_NMI   8u /* NMIs are blocked until IRET */
 
 /* MSRs that the hardware switches with the vCPU; read and written through the back end.
  */
@@ -166,9 +166,9 @@ struct hvm_vcpu {
     struct hvm_spec spec; /* behind the registers */
     void *vendor;         /* struct svm_vcpu or struct vmx_vcpu */
 
-    /* Control registers as the guest reads them. CR3, CR8 follow at each exit. */
+    /* Control registers as the guest reads them. CR3 follows at each exit; CR8 is the
+     * local APIC's. */
     uint64_t cr0, cr2, cr3, cr4, efer, xcr0, pat;
-    uint8_t cr8; /* TPR >> 4, in step with the local APIC's around each entry */
     uint64_t dr[4], dr6, dr7;
     uint64_t tsc_offset; /* guest TSC = TSC + tsc_offset; the TSC scaled, if
                             hvm_domain.tsc says so */
@@ -179,11 +179,18 @@ struct hvm_vcpu {
 
     struct hvm_event
         inject; /* decided for the next entry; set by exits and by hvm_intr */
-    bool nmi_pending;
-    struct timer nmi_retry;  /* makes an exit when the interrupt shadow is over */
-    uint8_t deferred_extint; /* taken from the APIC, put off by an exception; 0: none */
+    uint32_t shadow; /* HVM_SHADOW_*; changed by hvm_ops.set_shadow() */
+    /* What hvm_intr_assist() has to look at, and for all of it at once. */
+    union {
+        struct {
+            bool nmi_pending;
+            bool intr_window; /* an exit may have been asked for: interrupt window, TPR */
+            uint8_t deferred_extint; /* taken from the APIC, put off by an exception */
+        };
+        uint32_t events;
+    };
+    struct timer nmi_retry; /* makes an exit when the interrupt shadow is over */
     unsigned int fpu_cpu; /* whose registers hold the state, if that is its fpu_owner */
-    bool intr_window;     /* an exit may have been asked for: interrupt window or TPR */
     bool flush_tlb;       /* the guest's TLB entries go at the next entry */
     uint32_t flush_gen_seen; /* of p2m.flush_gen, before the last entry */
     bool hlt;                /* in HLT: blocked until an interrupt is deliverable */
@@ -293,10 +300,7 @@ struct hvm_ops {
     void (*get_msrs)(struct vcpu *v, struct hvm_msrs *out);
     void (*set_msrs)(struct vcpu *v, const struct hvm_msrs *in);
     unsigned int (*get_cpl)(struct vcpu *v);
-    uint32_t (*get_shadow)(struct vcpu *v); /* HVM_SHADOW_* */
-    void (*set_shadow)(struct vcpu *v, uint32_t shadow);
-    /* An instruction ended: no STI or MOV SS shadow any more. */
-    void (*end_shadow)(struct vcpu *v);
+    void (*set_shadow)(struct vcpu *v, uint32_t shadow); /* hvm_vcpu.shadow, too */
     /* Ask for an exit as soon as an interrupt (or NMI) can be delivered. */
     void (*request_intr_window)(struct vcpu *v, bool on);
     void (*request_nmi_window)(struct vcpu *v);
@@ -362,9 +366,6 @@ void hvm_inject_page_fault(struct vcpu *v, uint32_t error, uint64_t cr2);
 #define hvm_inject_gp(v)  hvm_inject_exception(v, 13, 0)
 #define hvm_inject_ud(v)  hvm_inject_exception(v, 6, HVM_NO_ERROR_CODE)
 
-/* Step over the current instruction: RIP, interrupt shadow, single-step trap. */
-void hvm_skip_insn(struct vcpu *v, unsigned int len);
-
 /* Writes with the checks of the manuals; return 0, or -EINVAL after they queued #GP. Used
  * by exits, the emulator and domctl alike. */
 int hvm_set_cr0(struct vcpu *v, uint64_t val);
@@ -382,6 +383,28 @@ static inline bool hvm_paging(const struct vcpu *v)
 {
     return v->hvm->cr0 >> 31 & 1;
 }
+/* An instruction ended: no STI or MOV SS shadow any more. */
+static inline void hvm_end_shadow(struct vcpu *v)
+{
+    if (unlikely(v->hvm->shadow & (HVM_SHADOW_STI | HVM_SHADOW_MOVSS)))
+        hvm_ops->set_shadow(v, v->hvm->shadow & HVM_SHADOW_NMI);
+}
+
+/* Step over the current instruction: RIP, interrupt shadow, single-step trap. */
+void hvm_single_step(struct vcpu *v);
+static inline void hvm_skip_insn(struct vcpu *v, unsigned int len)
+{
+    struct hvm_vcpu *h = v->hvm;
+
+    h->regs.rip += len;
+    if (unlikely(!hvm_long_mode(v)))
+        h->regs.rip &= 0xffffffffu;
+    hvm_end_shadow(v);
+    h->regs.rflags &= ~(uint64_t)RFLAGS_RF;
+    if (unlikely(h->regs.rflags & RFLAGS_TF))
+        hvm_single_step(v);
+}
+
 uint64_t hvm_guest_tsc(const struct vcpu *v);
 
 /* General register by its number in an instruction: 0 RAX, 1 RCX, ... 15 R15. */

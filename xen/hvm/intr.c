@@ -16,7 +16,7 @@
 bool hvm_can_take_interrupt(struct vcpu *v)
 {
     return (v->hvm->regs.rflags & RFLAGS_IF) &&
-           !(hvm_ops->get_shadow(v) & (HVM_SHADOW_STI | HVM_SHADOW_MOVSS));
+           !(v->hvm->shadow & (HVM_SHADOW_STI | HVM_SHADOW_MOVSS));
 }
 
 bool hvm_wake_event_pending(struct vcpu *v)
@@ -25,7 +25,7 @@ bool hvm_wake_event_pending(struct vcpu *v)
 
     if (h->init_pending || h->sipi_pending || h->inject.valid)
         return true;
-    if (h->nmi_pending && !(hvm_ops->get_shadow(v) & HVM_SHADOW_NMI))
+    if (h->nmi_pending && !(h->shadow & HVM_SHADOW_NMI))
         return true;
     return hvm_can_take_interrupt(v) && hvm_interrupt_pending(v);
 }
@@ -37,11 +37,9 @@ void hvm_intr_assist(struct vcpu *v)
     int vector;
 
     if (h->nmi_pending && !h->inject.valid) {
-        uint32_t shadow = hvm_ops->get_shadow(v);
-
-        if (shadow & HVM_SHADOW_NMI) {
+        if (h->shadow & HVM_SHADOW_NMI) {
             hvm_ops->request_nmi_window(v);
-        } else if (!(shadow & HVM_SHADOW_MOVSS)) {
+        } else if (!(h->shadow & HVM_SHADOW_MOVSS)) {
             h->nmi_pending = false;
             h->inject =
                 (struct hvm_event){.valid = true, .vector = 2, .type = HVM_EVENT_NMI};

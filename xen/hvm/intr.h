@@ -3,9 +3,25 @@
 #define CORBEL_HVM_INTR_H
 
 #include "hvm/hvm.h"
+#include "hvm/platform_device.h"
+#include "hvm/vlapic.h"
+#include "domain/domain.h"
+#include <xen/xen.h>
 
 /* Decide what to inject; the last step before an entry. */
 void hvm_intr_assist(struct vcpu *v);
+/* Is there anything for hvm_intr_assist() to decide? What it would look at, seen from
+ * afar: true may turn out to be nothing. */
+static inline bool hvm_intr_work(const struct vcpu *v)
+{
+    const struct hvm_domain *hd = v->domain->hvm;
+
+    if (v->hvm->events || READ_ONCE(hd->platform->pic_output) ||
+        vlapic_any_requested(v->hvm->vlapic))
+        return true;
+    return hd->callback_via == CALLBACK_VECTOR && v->info &&
+           READ_ONCE(v->info->evtchn_upcall_pending);
+}
 /* Would this end a HLT? */
 bool hvm_wake_event_pending(struct vcpu *v);
 bool hvm_can_take_interrupt(struct vcpu *v);

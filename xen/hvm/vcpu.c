@@ -161,7 +161,6 @@ void hvm_vcpu_reset_state(struct vcpu *v, uint16_t cs, uint16_t ip)
     h->regs.rdx = 0x600;
     h->cr0 = CR0_ET;
     h->cr2 = h->cr3 = h->cr4 = h->efer = 0;
-    h->cr8 = 0;
     h->pat = 0x0007040600070406ull;
     memset(h->dr, 0, sizeof(h->dr));
     h->dr6 = 0xffff0ff0;
@@ -304,36 +303,25 @@ __noreturn void hvm_vcpu_loop(struct vcpu *v)
          * entry then ends before the guest's first instruction. */
         WRITE_ONCE(cpu->in_guest, true);
         mb();
-        h->cr8 = vlapic_get_tpr(v);
-        hvm_intr_assist(v);
+        if (unlikely(hvm_intr_work(v)))
+            hvm_intr_assist(v);
         if (unlikely(h->flush_gen_seen != READ_ONCE(v->domain->p2m.flush_gen))) {
             WRITE_ONCE(h->flush_gen_seen, READ_ONCE(v->domain->p2m.flush_gen));
             h->flush_tlb = true;
         }
         hvm_ops->run(v, &exit);
         WRITE_ONCE(cpu->in_guest, false);
-        if (unlikely(h->cr8 != vlapic_get_tpr(v)))
-            vlapic_set_tpr(v, h->cr8);
         h->exits[exit.reason]++;
         hvm_vmexit(v, &exit);
     }
 }
 
-void hvm_skip_insn(struct vcpu *v, unsigned int len)
+void hvm_single_step(struct vcpu *v)
 {
-    struct hvm_vcpu *h = v->hvm;
-
-    h->regs.rip += len;
-    if (!hvm_long_mode(v))
-        h->regs.rip &= 0xffffffffu;
-    hvm_ops->end_shadow(v);
-    h->regs.rflags &= ~(uint64_t)RFLAGS_RF;
-    if (unlikely(h->regs.rflags & RFLAGS_TF)) {
-        hvm_ops->sync_dr(v);
-        h->dr6 |= 0x4000; /* BS */
-        hvm_ops->update_dr(v);
-        hvm_inject_exception(v, 1, HVM_NO_ERROR_CODE);
-    }
+    hvm_ops->sync_dr(v);
+    v->hvm->dr6 |= 0x4000; /* BS */
+    hvm_ops->update_dr(v);
+    hvm_inject_exception(v, 1, HVM_NO_ERROR_CODE);
 }
 
 void hvm_dump_vcpu(struct vcpu *v)

@@ -165,8 +165,7 @@ controllers_pending(struct vcpu *v)
 
     if (platform_pic_pending(v))
         return (struct hvm_intack){INTACK_PIC, 0};
-    if (likely(!(READ_ONCE(s->irr[0]) | READ_ONCE(s->irr[1]) | READ_ONCE(s->irr[2]) |
-                 READ_ONCE(s->irr[3]))))
+    if (likely(!vlapic_any_requested(s)))
         return (struct hvm_intack){INTACK_NONE, 0};
     if (unlikely(s->page))
         return auto_eoi_pending(s); /* the processor delivers the others */
@@ -268,6 +267,8 @@ void vlapic_set_tpr(struct vcpu *v, uint8_t cr8)
 void vlapic_set_tpr_byte(struct vlapic *s, uint8_t tpr)
 {
     s->tpr = tpr;
+    if (s->page)
+        s->page[APIC_TPR * 4] = tpr;
     update_ppr(s);
 }
 

@@ -141,15 +141,26 @@ static inline uint8_t vlapic_get_tpr(const struct vcpu *v)
     return s->tpr >> 4;
 }
 
-/* hvm/vlapic_page.c. For the back end: on the way into the guest: what was accepted since
- * the last time goes into the page, all of ISR and IRR if they are not there. False:
- * nothing has changed. *requested, *in_service: highest vectors of IRR and ISR, 0 if
- * none; *in_service only if *whole. */
+/* Is any bit of IRR set? */
+static inline bool vlapic_any_requested(const struct vlapic *s)
+{
+    return READ_ONCE(s->irr[0]) | READ_ONCE(s->irr[1]) | READ_ONCE(s->irr[2]) |
+           READ_ONCE(s->irr[3]);
+}
+
+/* hvm/vlapic_page.c. For the back end: on the way into the guest, if vlapic_page_stale(): what was
+ * accepted since the last time goes into the page, all of ISR and IRR if they are not
+ * there. *requested, *in_service: highest vectors of IRR and ISR, 0 if none; *in_service
+ * only if *whole. */
 struct vlapic_entry {
     bool whole; /* the page was filled anew */
     uint8_t requested, in_service;
 };
-bool vlapic_page_enter(struct vlapic *s, struct vlapic_entry *e);
+static inline bool vlapic_page_stale(const struct vlapic *s)
+{
+    return !s->live || vlapic_any_requested(s);
+}
+void vlapic_page_enter(struct vlapic *s, struct vlapic_entry *e);
 /* After an exit: the guest's TPR. */
 static inline void vlapic_page_exit(struct vlapic *s)
 {

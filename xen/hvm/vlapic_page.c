@@ -106,18 +106,13 @@ static void push(struct vlapic *s)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-bool vlapic_page_enter(struct vlapic *s, struct vlapic_entry *e)
+void vlapic_page_enter(struct vlapic *s, struct vlapic_entry *e)
 {
-    bool changed;
-
     e->whole = !s->live;
-    changed = e->whole;
-    if (unlikely(e->whole)) {
+    if (e->whole) {
         e->in_service = s->isrv < 0 ? 0 : s->isrv;
         push(s);
     }
-    if (s->tpr != s->page[APIC_TPR * 4])
-        s->page[APIC_TPR * 4] = s->tpr;
     for (unsigned int i = 0; i < 4; i++) {
         uint64_t accepted, stays = READ_ONCE(s->auto_eoi[i]);
 
@@ -126,11 +121,8 @@ bool vlapic_page_enter(struct vlapic *s, struct vlapic_entry *e)
         accepted = __atomic_fetch_and(&s->irr[i], stays, __ATOMIC_SEQ_CST) & ~stays;
         page_write64(s, APIC_IRR, i, page_read64(s, APIC_IRR, i) | accepted);
         page_write64(s, APIC_TMR, i, READ_ONCE(s->tmr[i]));
-        changed = true;
     }
-    if (changed)
-        e->requested = page_highest(s, APIC_IRR);
-    return changed;
+    e->requested = page_highest(s, APIC_IRR);
 }
 
 void vlapic_page_eoi(struct vcpu *v, uint8_t vector)

@@ -146,7 +146,7 @@ void svm_requeue_event(struct vcpu *v)
         (type == HVM_EVENT_EXCEPTION && (vector == 3 || vector == 4)))
         return;
     if (type == HVM_EVENT_NMI)
-        to_svm(v)->nmi_masked = false; /* it has not been delivered */
+        v->hvm->shadow &= ~HVM_SHADOW_NMI; /* it has not been delivered */
     e->valid = true;
     e->vector = vector;
     e->type = type;

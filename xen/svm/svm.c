@@ -10,6 +10,7 @@
 #include "cpu/x86.h"
 #include "cpu/percpu.h"
 #include "cpu/irq.h"
+#include "hvm/vlapic.h"
 #include "mm/frame.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
@@ -438,15 +439,6 @@ static unsigned int svm_get_cpl(struct vcpu *v)
     return to_svm(v)->vmcb->cpl;
 }
 
-static uint32_t svm_get_shadow(struct vcpu *v)
-{
-    const struct svm_vcpu *s = to_svm(v);
-
-    return (s->vmcb->int_state & INT_STATE_SHADOW ? HVM_SHADOW_STI | HVM_SHADOW_MOVSS
-                                                  : 0) |
-           (s->nmi_masked ? HVM_SHADOW_NMI : 0);
-}
-
 static void set_iret_intercept(struct svm_vcpu *s, bool on)
 {
     if (on || s->window_at_iret)
@@ -463,15 +455,9 @@ static void svm_set_shadow(struct vcpu *v, uint32_t shadow)
     s->vmcb->int_state &= ~INT_STATE_SHADOW;
     if (shadow & (HVM_SHADOW_STI | HVM_SHADOW_MOVSS))
         s->vmcb->int_state |= INT_STATE_SHADOW;
-    if (s->nmi_masked != !!(shadow & HVM_SHADOW_NMI)) {
-        s->nmi_masked = shadow & HVM_SHADOW_NMI;
-        set_iret_intercept(s, s->nmi_masked);
-    }
-}
-
-static void svm_end_shadow(struct vcpu *v)
-{
-    to_svm(v)->vmcb->int_state &= ~INT_STATE_SHADOW;
+    if ((v->hvm->shadow ^ shadow) & HVM_SHADOW_NMI)
+        set_iret_intercept(s, shadow & HVM_SHADOW_NMI);
+    v->hvm->shadow = shadow;
 }
 
 /* Also while V_IRQ is set: QEMU aborts when the guest then makes it deliverable. */
@@ -537,15 +523,6 @@ static void svm_invlpg(struct vcpu *v, uint64_t gva)
 /* An ASID of this CPU for the vCPU; a new one is as good as a flush (15.16). */
 static void assign_asid(struct vcpu *v, struct svm_vcpu *s, struct svm_cpu *c)
 {
-    unsigned int cpu = this_cpu()->id;
-
-    s->vmcb->tlb_control = TLB_FLUSH_NONE;
-    if (s->last_cpu == cpu && s->asid_generation == c->asid_generation &&
-        !v->hvm->flush_tlb)
-        return;
-    if (s->last_cpu != cpu)
-        s->vmcb->clean = 0; /* another CPU may hold an older copy of this VMCB */
-    s->last_cpu = cpu;
     v->hvm->flush_tlb = false;
     if (c->next_asid > c->max_asid) {
         c->asid_generation++;
@@ -614,7 +591,7 @@ static void inject_event(struct vcpu *v, struct svm_vcpu *s)
         type = e->type == HVM_EVENT_SW_INT ? HVM_EVENT_SW_INT : HVM_EVENT_EXCEPTION;
     }
     if (type == HVM_EVENT_NMI) {
-        s->nmi_masked = true;
+        v->hvm->shadow |= HVM_SHADOW_NMI;
         set_iret_intercept(s, true);
     }
     s->vmcb->event_inj = EVENT_VALID | (uint64_t)type << 8 | e->vector |
@@ -627,9 +604,11 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
     struct svm_vcpu *s = to_svm(v);
     struct svm_cpu *c = this_cpu()->hvm_private;
     struct vmcb *vmcb = s->vmcb;
-    uint8_t tpr = h->cr8;
+    uint8_t tpr = vlapic_get_tpr(v);
 
-    assign_asid(v, s, c);
+    vmcb->tlb_control = TLB_FLUSH_NONE;
+    if (unlikely(h->flush_tlb))
+        assign_asid(v, s, c);
     inject_event(v, s);
     if ((vmcb->int_ctl & V_TPR_MASK) != tpr) {
         vmcb->int_ctl = (vmcb->int_ctl & ~V_TPR_MASK) | tpr;
@@ -657,7 +636,12 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
         h->efer = vmcb->efer & ~EFER_SVME;
         h->dr6 = vmcb->dr6;
         h->dr7 = vmcb->dr7;
-        h->cr8 = vmcb->int_ctl & 15;
+        h->shadow = (h->shadow & HVM_SHADOW_NMI) |
+                    (vmcb->int_state & INT_STATE_SHADOW
+                         ? HVM_SHADOW_STI | HVM_SHADOW_MOVSS
+                         : 0);
+        if (unlikely((vmcb->int_ctl & V_TPR_MASK) != tpr))
+            vlapic_set_tpr(v, vmcb->int_ctl & 15);
         h->insn_bytes_len = 0;
         if (s->by_virq)
             finish_virq(v, s);
@@ -670,7 +654,7 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
         exit->reason = VMEXIT_NONE;
     } else if (exit->reason == VMEXIT_IRET) {
         s->window_at_iret = false;
-        if (!s->nmi_masked) { /* the exit itself was wanted; the IRET runs by itself */
+        if (!(h->shadow & HVM_SHADOW_NMI)) { /* the exit itself was wanted; the IRET runs by itself */
             set_iret_intercept(s, false);
             exit->reason = VMEXIT_NONE;
         }
@@ -688,6 +672,16 @@ static void svm_ctxt_switch_from(struct vcpu *v)
 /* VMRUN loads DR7 but not what it enables, and not what RDTSCP reads. */
 static void svm_ctxt_switch_to(struct vcpu *v)
 {
+    struct svm_vcpu *s = to_svm(v);
+    const struct svm_cpu *c = this_cpu()->hvm_private;
+
+    if (s->last_cpu != this_cpu()->id) {
+        s->last_cpu = this_cpu()->id;
+        s->vmcb->clean = 0; /* another CPU may hold an older copy of this VMCB */
+        v->hvm->flush_tlb = true;
+    }
+    if (s->asid_generation != c->asid_generation)
+        v->hvm->flush_tlb = true;
     if (v->hvm->dr7 & DR7_ENABLES)
         load_dr(v);
     if (has_tsc_aux)
@@ -741,9 +735,7 @@ static const struct hvm_ops svm_ops = {
     .get_msrs = svm_get_msrs,
     .set_msrs = svm_set_msrs,
     .get_cpl = svm_get_cpl,
-    .get_shadow = svm_get_shadow,
     .set_shadow = svm_set_shadow,
-    .end_shadow = svm_end_shadow,
     .request_intr_window = svm_request_intr_window,
     .request_nmi_window = svm_request_nmi_window,
     .watch_tpr = svm_watch_tpr,

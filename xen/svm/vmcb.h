@@ -184,7 +184,6 @@ struct svm_vcpu {
     bool watch_tpr;      /* exit on writes of CR8 */
     bool by_virq;        /* the interrupt of this entry is a V_IRQ, not an EVENTINJ */
     bool window_at_iret; /* then another waits: its window is asked for at the IRET */
-    bool nmi_masked;     /* NMIs wait for the guest's IRET */
     bool dr_loaded;      /* the guest's DR0-3 are in the registers, not intercepted */
 };
 

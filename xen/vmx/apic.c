@@ -90,7 +90,8 @@ void vmx_apic_mode(struct vcpu *v)
                             (controls & PROC2_X2APIC ? PAGE_SIZE : 0));
     vmcs_close(s, before);
     /* Translations to the page may be cached with what an access to it does (30.4.1). */
-    s->last_cpu = ~0u;
+    s->ept_flush_gen--;
+    v->hvm->flush_tlb = true;
 }
 
 /* The page comes to its place when the guest first looks for it there. */
@@ -126,8 +127,7 @@ void vmx_apic_enter(struct vcpu *v, struct vmx_vcpu *s)
     struct vlapic_entry e;
     uint16_t status;
 
-    if (likely(!vlapic_page_enter(l, &e)))
-        return;
+    vlapic_page_enter(l, &e);
     update_eoi_exits(s, l);
     status = e.whole ? (uint32_t)e.in_service << 8 : vmread(GUEST_INTR_STATUS) & 0xff00;
     vmwrite(GUEST_INTR_STATUS, status | e.requested);

@@ -197,10 +197,10 @@ static void check_rest(void)
           "RFLAGS.VM needs 32-bit protected mode");
     check(!valid || type != HVM_EVENT_EXTINT || (rflags & RFLAGS_IF),
           "an interrupt is delivered with IF only");
-    check(!valid || type > HVM_EVENT_NMI || !(intr & (INTR_STI | INTR_MOVSS)),
+    check(!valid || type > HVM_EVENT_NMI || !(intr & (HVM_SHADOW_STI | HVM_SHADOW_MOVSS)),
           "an interrupt or NMI is not delivered in a shadow");
     check((intr & 3) != 3, "one shadow at a time");
-    check(!(intr & INTR_STI) || (rflags & RFLAGS_IF), "the shadow of STI needs IF");
+    check(!(intr & HVM_SHADOW_STI) || (rflags & RFLAGS_IF), "the shadow of STI needs IF");
     check(vmread(GUEST_ACTIVITY) == 0, "active");
     check(vmread(VMCS_LINK_POINTER) == ~0ull, "VMCS link pointer");
     if ((vmread(GUEST_CR0) & CR0_PG) && (vmread(GUEST_CR4) & CR4_PAE) && !ia32e)

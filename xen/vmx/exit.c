@@ -10,8 +10,6 @@ static const uint8_t reasons[VMX_EXIT_REASONS] = {
     [VMX_EXIT_TRIPLE_FAULT] = VMEXIT_SHUTDOWN,
     [VMX_EXIT_INIT] = VMEXIT_SMI_INIT,
     [VMX_EXIT_SIPI] = VMEXIT_SMI_INIT,
-    [VMX_EXIT_INTR_WINDOW] = VMEXIT_INTR_WINDOW,
-    [VMX_EXIT_NMI_WINDOW] = VMEXIT_NMI_WINDOW,
     [VMX_EXIT_CPUID] = VMEXIT_CPUID,
     [VMX_EXIT_GETSEC] = VMEXIT_VIRT_INSN,
     [VMX_EXIT_HLT] = VMEXIT_HLT,
@@ -21,7 +19,6 @@ static const uint8_t reasons[VMX_EXIT_REASONS] = {
     [VMX_EXIT_RDTSC] = VMEXIT_RDTSC,
     [VMX_EXIT_VMCALL] = VMEXIT_HYPERCALL,
     [VMX_EXIT_VMCLEAR... VMX_EXIT_VMXON] = VMEXIT_VIRT_INSN,
-    [VMX_EXIT_DR] = VMEXIT_DR_ACCESS,
     [VMX_EXIT_RDMSR] = VMEXIT_RDMSR,
     [VMX_EXIT_WRMSR] = VMEXIT_WRMSR,
     [VMX_EXIT_MWAIT] = VMEXIT_MWAIT,
@@ -33,7 +30,6 @@ static const uint8_t reasons[VMX_EXIT_REASONS] = {
     [VMX_EXIT_INVEPT] = VMEXIT_VIRT_INSN,
     [VMX_EXIT_INVVPID] = VMEXIT_VIRT_INSN,
     [VMX_EXIT_RDTSCP] = VMEXIT_RDTSC,
-    [VMX_EXIT_PREEMPT_TIMER] = VMEXIT_PREEMPT_TIMER,
     [VMX_EXIT_WBINVD] = VMEXIT_WBINVD,
     [VMX_EXIT_XSETBV] = VMEXIT_XSETBV,
 };
@@ -61,10 +57,10 @@ static const uint8_t reasons[VMX_EXIT_REASONS] = {
 #define DR6_BD  BIT(13)
 #define DR7_GD  BIT(13)
 
-static void block_nmis_again(struct vmx_vcpu *s)
+static void block_nmis_again(struct hvm_vcpu *h)
 {
-    s->interruptibility |= INTR_NMI;
-    vmwrite(GUEST_INTERRUPTIBILITY, s->interruptibility);
+    h->shadow |= HVM_SHADOW_NMI;
+    vmwrite(GUEST_INTERRUPTIBILITY, h->shadow);
 }
 
 /* Code in a large page, and that is not allowed (caps.c): its 4 KiB get an entry of their
@@ -102,7 +98,7 @@ static void translate_npf(struct vcpu *v, uint32_t reason, struct vmexit *exit)
     if (exit->info.npf.gva_valid)
         exit->info.npf.gva = vmread(GUEST_LINEAR_ADDRESS);
     if ((qual & EPTV_NMI_UNBLOCK) && !v->hvm->inject.valid)
-        block_nmis_again(to_vmx(v));
+        block_nmis_again(v->hvm);
     if (unlikely((exit->info.npf.gpa & PAGE_MASK) == APIC_DEFAULT_BASE) &&
         vmx_apic_map(v, exit->info.npf.gpa))
         exit->reason = VMEXIT_NONE;
@@ -173,7 +169,7 @@ static void translate_exception(struct vcpu *v, struct vmexit *exit)
         return;
     }
     if ((info & INTR_INFO_UNBLOCKED) && vector != X86_DF && !v->hvm->inject.valid)
-        block_nmis_again(to_vmx(v));
+        block_nmis_again(v->hvm);
     exit->reason = VMEXIT_EXCEPTION;
     exit->info.exception.vector = vector;
     exit->info.exception.has_error = info & INTR_INFO_ERROR;
@@ -195,27 +191,36 @@ static void translate_exception(struct vcpu *v, struct vmexit *exit)
     }
 }
 
-void vmx_translate_exit(struct vcpu *v, uint32_t reason, struct vmexit *exit)
+/* Those that need more. */
+static __attribute__((noinline)) void translate_more(struct vcpu *v, unsigned int basic,
+                                      struct vmexit *exit)
 {
-    unsigned int basic = reason & 0xffff;
-
-    exit->raw = reason;
-    exit->reason = VMEXIT_UNKNOWN;
-    exit->insn_len = 0;
-    if (basic >= VMX_EXIT_REASONS)
-        return;
-    if (HAS_INSN_LEN >> basic & 1)
-        exit->insn_len = vmread(EXIT_INSN_LEN);
     switch (basic) {
-    case VMX_EXIT_EXCEPTION_NMI:
-        translate_exception(v, exit);
-        break;
     case VMX_EXIT_EPT_VIOLATION:
     case VMX_EXIT_EPT_MISCONFIG:
         translate_npf(v, basic, exit);
         break;
-    case VMX_EXIT_IO:
-        translate_io(v, exit);
+    case VMX_EXIT_EXCEPTION_NMI:
+        translate_exception(v, exit);
+        break;
+    case VMX_EXIT_INTR_WINDOW:
+        vmx_set_proc_control(to_vmx(v), PROC_INTR_WINDOW, false);
+        exit->reason = VMEXIT_INTR_WINDOW;
+        break;
+    case VMX_EXIT_NMI_WINDOW:
+        vmx_set_proc_control(to_vmx(v), PROC_NMI_WINDOW, false);
+        exit->reason = VMEXIT_NMI_WINDOW;
+        break;
+    case VMX_EXIT_PREEMPT_TIMER:
+        vmwrite(PREEMPTION_TIMER, vmx_caps.timer_ticks);
+        exit->reason = VMEXIT_PREEMPT_TIMER;
+        break;
+    case VMX_EXIT_DR:
+        exit->reason = VMEXIT_DR_ACCESS;
+        if (to_vmx(v)->dr_loaded)
+            break;
+        vmx_update_dr(v); /* ours: load them and run the instruction again */
+        exit->reason = VMEXIT_NONE;
         break;
     case VMX_EXIT_CR:
         translate_cr(exit);
@@ -229,25 +234,41 @@ void vmx_translate_exit(struct vcpu *v, uint32_t reason, struct vmexit *exit)
         vmx_apic_translate(v, basic, exit);
         break;
     default:
-        if (reasons[basic])
-            exit->reason = reasons[basic];
+        exit->reason = VMEXIT_UNKNOWN;
     }
 }
 
-void vmx_requeue_event(struct vcpu *v)
+void vmx_translate_exit(struct vcpu *v, uint32_t reason, struct vmexit *exit)
 {
-    uint32_t info = vmread(IDT_VECTORING_INFO);
+    unsigned int basic = reason & 0xffff;
+
+    exit->raw = reason;
+    exit->insn_len = 0;
+    if (unlikely(basic >= VMX_EXIT_REASONS)) {
+        exit->reason = VMEXIT_UNKNOWN;
+        return;
+    }
+    if (HAS_INSN_LEN >> basic & 1)
+        exit->insn_len = vmread(EXIT_INSN_LEN);
+    if (reasons[basic])
+        exit->reason = reasons[basic];
+    else if (basic == VMX_EXIT_IO)
+        translate_io(v, exit);
+    else
+        translate_more(v, basic, exit);
+}
+
+void vmx_requeue_event(struct vcpu *v, uint32_t info)
+{
     struct hvm_event *e = &v->hvm->inject;
     uint8_t type = info >> 8 & 7;
 
-    if (!(info & INTR_INFO_VALID))
-        return;
     /* INT n, INT3, INTO, ICEBP: RIP is still on the instruction, it runs again. */
     if (type >= HVM_EVENT_SW_INT)
         return;
     if (type == HVM_EVENT_NMI) { /* it has not been delivered */
-        to_vmx(v)->interruptibility &= ~INTR_NMI;
-        vmwrite(GUEST_INTERRUPTIBILITY, to_vmx(v)->interruptibility);
+        v->hvm->shadow &= ~HVM_SHADOW_NMI;
+        vmwrite(GUEST_INTERRUPTIBILITY, v->hvm->shadow);
     }
     e->valid = true;
     e->vector = info;

@@ -332,41 +332,25 @@ void vmx_set_msrs(struct vcpu *v, const struct hvm_msrs *m)
 
 /* ---- interrupt shadow ---- */
 
-void vmx_end_shadow(struct vcpu *v)
-{
-    if (unlikely(to_vmx(v)->interruptibility & (INTR_STI | INTR_MOVSS)))
-        vmx_set_shadow(v, vmx_get_shadow(v) & HVM_SHADOW_NMI);
-}
-
-uint32_t vmx_get_shadow(struct vcpu *v)
-{
-    uint32_t i = to_vmx(v)->interruptibility;
-
-    return (i & INTR_STI ? HVM_SHADOW_STI : 0) | (i & INTR_MOVSS ? HVM_SHADOW_MOVSS : 0) |
-           (i & INTR_NMI ? HVM_SHADOW_NMI : 0);
-}
-
 /* Entry checks (27.3.1.5): not both shadows; and with one, a trap of single-stepping is
  * pending exactly if RFLAGS.TF says so and it is not by branches. */
 void vmx_set_shadow(struct vcpu *v, uint32_t shadow)
 {
     struct vmx_vcpu *s = to_vmx(v), *before;
-    uint32_t i = (shadow & HVM_SHADOW_MOVSS ? INTR_MOVSS
-                  : shadow & HVM_SHADOW_STI ? INTR_STI
-                                            : 0) |
-                 (shadow & HVM_SHADOW_NMI ? INTR_NMI : 0);
     uint64_t pending;
 
-    if (i == s->interruptibility)
+    if (shadow & HVM_SHADOW_MOVSS)
+        shadow &= ~HVM_SHADOW_STI;
+    if (shadow == v->hvm->shadow)
         return;
     before = vmcs_open(s);
     pending = vmread(GUEST_PENDING_DEBUG) & ~PENDING_DEBUG_BS;
-    if ((i & (INTR_STI | INTR_MOVSS)) && (v->hvm->regs.rflags & RFLAGS_TF) &&
+    if ((shadow & (HVM_SHADOW_STI | HVM_SHADOW_MOVSS)) && (v->hvm->regs.rflags & RFLAGS_TF) &&
         !(vmread(GUEST_DEBUGCTL) & 2))
         pending |= PENDING_DEBUG_BS;
     vmwrite(GUEST_PENDING_DEBUG, pending);
-    vmwrite(GUEST_INTERRUPTIBILITY, i);
-    s->interruptibility = i;
+    vmwrite(GUEST_INTERRUPTIBILITY, shadow);
+    v->hvm->shadow = shadow;
     vmcs_close(s, before);
 }
 

@@ -194,10 +194,9 @@ enum vmcs_field {
 #define CAP_INVVPID_ALL         BIT(42)
 #define MISC_INSN_LEN_0_ALLOWED BIT(30)
 
-/* Guest interruptibility (25.4.2). */
-#define INTR_STI   (1u << 0)
-#define INTR_MOVSS (1u << 1)
-#define INTR_NMI   (1u << 3)
+/* Guest interruptibility (25.4.2) has the bits of HVM_SHADOW_*, and others. */
+#define INTERRUPTIBILITY_SHADOW (HVM_SHADOW_STI | HVM_SHADOW_MOVSS | HVM_SHADOW_NMI)
+_Static_assert(INTERRUPTIBILITY_SHADOW == 0xb, "bits 0, 1 and 3");
 
 #define PENDING_DEBUG_BS BIT(14)
 
@@ -269,8 +268,8 @@ struct vmx_vcpu {
     uint64_t eptp;
     uint64_t host_rsp;     /* as the VMCS has it; entry.S writes it when it differs */
     bool launched;         /* since the last VMCLEAR */
-    unsigned int last_cpu; /* where it entered the guest last: its TLB is of use there */
-    unsigned int host_cpu; /* whose host state the VMCS has */
+    unsigned int last_cpu; /* where it ran last: whose host state the VMCS has, whose TLB
+                              is of use */
     unsigned int msr_cpu;  /* where its system call MSRs were loaded last */
     uint32_t vpid_generation; /* of the CPU's, when the VPID was given */
     uint32_t ept_flush_gen;   /* hvm_vcpu.flush_gen_seen of the last INVEPT */
@@ -278,7 +277,6 @@ struct vmx_vcpu {
     /* What the VMCS holds; written there only when it changes. */
     uint32_t proc_controls, proc2_controls, entry_controls, exceptions;
     uint64_t eoi_exit[4];
-    uint32_t interruptibility;
     uint32_t tpr_threshold;
     uint64_t rip, rsp, rflags;
     uint64_t cr0_owned, cr4_owned; /* bits that the guest changes without an exit */
@@ -386,9 +384,7 @@ void vmx_update_tsc(struct vcpu *v);
 void vmx_get_msrs(struct vcpu *v, struct hvm_msrs *m);
 void vmx_set_msrs(struct vcpu *v, const struct hvm_msrs *m);
 unsigned int vmx_get_cpl(struct vcpu *v);
-uint32_t vmx_get_shadow(struct vcpu *v);
 void vmx_set_shadow(struct vcpu *v, uint32_t shadow);
-void vmx_end_shadow(struct vcpu *v);
 /* At a switch of vCPUs: debug registers and system call MSRs. */
 void vmx_save_registers(struct vcpu *v);
 void vmx_load_registers(struct vcpu *v);
@@ -396,15 +392,17 @@ void vmx_set_proc_control(struct vmx_vcpu *s, uint32_t bit, bool on);
 
 /* vmx/exit.c: from the VMCS's exit to the vendor-neutral reason. */
 void vmx_translate_exit(struct vcpu *v, uint32_t reason, struct vmexit *exit);
-/* An event whose delivery the exit interrupted is queued again. */
-void vmx_requeue_event(struct vcpu *v);
+/* An event whose delivery the exit interrupted, by its IDT-vectoring information, is
+ * queued again. */
+void vmx_requeue_event(struct vcpu *v, uint32_t info);
 
 /* vmx/apic.c: local APICs that the processor plays. */
 int vmx_apic_domain_init(struct domain *d);
 void vmx_apic_domain_destroy(struct domain *d);
 uint32_t *vmx_apic_page(struct vcpu *v);
 void vmx_apic_mode(struct vcpu *v);
-/* With vmx_caps.vid, before an entry: the interrupts that came meanwhile. */
+/* With vmx_caps.vid, before an entry, if vlapic_page_stale(): the interrupts that came
+ * meanwhile. */
 void vmx_apic_enter(struct vcpu *v, struct vmx_vcpu *s);
 /* An EPT violation at the APIC's address: true if the instruction runs again. */
 bool vmx_apic_map(struct vcpu *v, uint64_t gpa);

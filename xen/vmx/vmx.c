@@ -241,7 +241,7 @@ static int vmx_vcpu_init(struct vcpu *v)
     if (!s->vmcs || !s->vapic)
         return -ENOMEM; /* the caller destroys */
     s->vmcs_maddr = virt_to_maddr(s->vmcs);
-    s->last_cpu = s->host_cpu = s->msr_cpu = ~0u;
+    s->last_cpu = s->msr_cpu = ~0u;
     *(uint32_t *)s->vmcs = vmx_caps.revision;
     vmclear(s->vmcs_maddr);
     before = vmcs_open(s);
@@ -306,19 +306,15 @@ static void vmx_invlpg(struct vcpu *v, uint64_t gva)
  * VPIDs every entry flushes them. Guest-physical ones are cached under the EPT pointer:
  * they go when the p2m has changed, and when the vCPU comes from another CPU, for this
  * one may have missed changes meanwhile. */
-static void flush_tlb(struct vcpu *v, struct vmx_vcpu *s, struct vmx_cpu *c)
+static void flush_tlb(struct vcpu *v, struct vmx_vcpu *s)
 {
-    unsigned int cpu = this_cpu()->id;
-    bool moved = s->last_cpu != cpu;
+    struct vmx_cpu *c = vmx_this_cpu();
 
-    if (moved || s->ept_flush_gen != v->hvm->flush_gen_seen) {
+    v->hvm->flush_tlb = false;
+    if (s->ept_flush_gen != v->hvm->flush_gen_seen) {
         s->ept_flush_gen = v->hvm->flush_gen_seen;
         ept_invalidate(s->eptp);
     }
-    if (!moved && !v->hvm->flush_tlb && s->vpid_generation == c->vpid_generation)
-        return;
-    s->last_cpu = cpu;
-    v->hvm->flush_tlb = false;
     if (!(vmx_caps.proc2 & PROC2_VPID))
         return;
     if (c->next_vpid > 0xffff) {
@@ -331,13 +327,11 @@ static void flush_tlb(struct vcpu *v, struct vmx_vcpu *s, struct vmx_cpu *c)
 }
 
 /* What the checks of 27.2.1.3 ask of the fields. */
-static void inject_event(struct vcpu *v, struct vmx_vcpu *s)
+static void inject_event(struct vcpu *v)
 {
     struct hvm_event *e = &v->hvm->inject;
     uint32_t info = INTR_INFO_VALID | (uint32_t)e->type << 8 | e->vector;
 
-    if (likely(!e->valid))
-        return; /* the field's valid bit is cleared by each exit */
     e->valid = false;
     if (e->type == HVM_EVENT_EXCEPTION) {
         if (e->vector == X86_PF)
@@ -355,15 +349,36 @@ static void inject_event(struct vcpu *v, struct vmx_vcpu *s)
         }
         vmwrite(ENTRY_INSN_LEN, len);
     } else {
-        vmx_end_shadow(v);
+        hvm_end_shadow(v);
     }
     vmwrite(ENTRY_INTR_INFO, info);
     if (e->type == HVM_EVENT_NMI)
-        s->interruptibility |= INTR_NMI; /* as the entry leaves it */
+        v->hvm->shadow |= HVM_SHADOW_NMI; /* as the entry leaves it */
 }
 
 /* RFLAGS bits that are not fixed. */
 #define RFLAGS_WRITABLE 0x3f7fd5ull
+
+/* Without virtual-interrupt delivery the page has the TPR, and nothing else. */
+static void write_tpr(const struct vcpu *v, struct vmx_vcpu *s)
+{
+    uint8_t tpr = vlapic_get_tpr(v);
+    uint32_t threshold = s->watch_tpr ? tpr : 0;
+
+    s->vapic[VAPIC_TPR] = tpr << 4;
+    if (threshold != s->tpr_threshold) {
+        s->tpr_threshold = threshold;
+        vmwrite(TPR_THRESHOLD, threshold);
+    }
+}
+
+static void read_tpr(struct vcpu *v, const struct vmx_vcpu *s)
+{
+    uint8_t tpr = s->vapic[VAPIC_TPR] >> 4;
+
+    if (unlikely(tpr != vlapic_get_tpr(v)))
+        vlapic_set_tpr(v, tpr);
+}
 
 static void write_registers(struct hvm_vcpu *h, struct vmx_vcpu *s)
 {
@@ -375,21 +390,12 @@ static void write_registers(struct hvm_vcpu *h, struct vmx_vcpu *s)
         vmwrite(GUEST_RSP, h->regs.rsp);
     if (rflags != s->rflags)
         vmwrite(GUEST_RFLAGS, rflags);
-    if ((s->interruptibility & INTR_STI) && !(rflags & RFLAGS_IF)) {
-        s->interruptibility &= ~INTR_STI;
-        vmwrite(GUEST_INTERRUPTIBILITY, s->interruptibility);
+    if (unlikely(h->shadow & HVM_SHADOW_STI) && !(rflags & RFLAGS_IF)) {
+        h->shadow &= ~HVM_SHADOW_STI;
+        vmwrite(GUEST_INTERRUPTIBILITY, h->shadow);
     }
     if (read_cr2() != h->cr2)
         write_cr2(h->cr2);
-    if ((vmx_caps.proc & PROC_TPR_SHADOW) && !vmx_caps.vid) {
-        uint32_t threshold = s->watch_tpr ? h->cr8 : 0;
-
-        s->vapic[VAPIC_TPR] = h->cr8 << 4;
-        if (threshold != s->tpr_threshold) {
-            s->tpr_threshold = threshold;
-            vmwrite(TPR_THRESHOLD, threshold);
-        }
-    }
 }
 
 static void read_registers(struct hvm_vcpu *h, struct vmx_vcpu *s)
@@ -397,15 +403,11 @@ static void read_registers(struct hvm_vcpu *h, struct vmx_vcpu *s)
     h->regs.rip = s->rip = vmread(GUEST_RIP);
     h->regs.rsp = s->rsp = vmread(GUEST_RSP);
     h->regs.rflags = s->rflags = vmread(GUEST_RFLAGS);
-    s->interruptibility = vmread(GUEST_INTERRUPTIBILITY);
+    h->shadow = vmread(GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_SHADOW;
     h->cr0 = (h->cr0 & ~s->cr0_owned) | (vmread(GUEST_CR0) & s->cr0_owned);
     h->cr2 = read_cr2();
     h->cr3 = vmread(GUEST_CR3);
     h->cr4 = (h->cr4 & ~s->cr4_owned) | (vmread(GUEST_CR4) & s->cr4_owned);
-    if (vmx_caps.vid)
-        vlapic_page_exit(h->vlapic);
-    if (vmx_caps.proc & PROC_TPR_SHADOW)
-        h->cr8 = s->vapic[VAPIC_TPR] >> 4;
     h->insn_bytes_len = 0;
 }
 
@@ -422,13 +424,19 @@ static void vmx_run(struct vcpu *v, struct vmexit *exit)
 {
     struct hvm_vcpu *h = v->hvm;
     struct vmx_vcpu *s = to_vmx(v);
-    uint32_t reason;
+    uint32_t reason, vectoring;
 
-    flush_tlb(v, s, vmx_this_cpu());
-    inject_event(v, s);
+    if (unlikely(h->flush_tlb))
+        flush_tlb(v, s);
+    if (unlikely(h->inject.valid))
+        inject_event(v); /* else: each exit clears the field's valid bit */
     write_registers(h, s);
-    if (vmx_caps.vid)
-        vmx_apic_enter(v, s);
+    if (vmx_caps.vid) {
+        if (unlikely(vlapic_page_stale(h->vlapic)))
+            vmx_apic_enter(v, s);
+    } else if (vmx_caps.proc & PROC_TPR_SHADOW) {
+        write_tpr(v, s);
+    }
     if (unlikely(vmx_enter(&h->regs, s->launched, &s->host_rsp))) {
         refused(v, 0, exit);
         return;
@@ -440,19 +448,14 @@ static void vmx_run(struct vcpu *v, struct vmexit *exit)
         return;
     }
     read_registers(h, s);
-    vmx_requeue_event(v);
+    if (vmx_caps.vid)
+        vlapic_page_exit(h->vlapic);
+    else if (vmx_caps.proc & PROC_TPR_SHADOW)
+        read_tpr(v, s);
+    vectoring = vmread(IDT_VECTORING_INFO);
+    if (unlikely(vectoring & INTR_INFO_VALID))
+        vmx_requeue_event(v, vectoring);
     vmx_translate_exit(v, reason, exit);
-    if (exit->reason == VMEXIT_DR_ACCESS && !s->dr_loaded) {
-        /* Ours: load them and run the instruction again. */
-        vmx_update_dr(v);
-        exit->reason = VMEXIT_NONE;
-    } else if (exit->reason == VMEXIT_NMI_WINDOW) {
-        vmx_set_proc_control(s, PROC_NMI_WINDOW, false);
-    } else if (exit->reason == VMEXIT_INTR_WINDOW) {
-        vmx_set_proc_control(s, PROC_INTR_WINDOW, false);
-    } else if (exit->reason == VMEXIT_PREEMPT_TIMER) {
-        vmwrite(PREEMPTION_TIMER, vmx_caps.timer_ticks);
-    }
 }
 
 static void vmx_ctxt_switch_from(struct vcpu *v)
@@ -472,10 +475,14 @@ static void vmx_ctxt_switch_to(struct vcpu *v)
 
     vmptrld(s->vmcs_maddr);
     vmx_this_cpu()->loaded = s;
-    if (s->host_cpu != this_cpu()->id) {
-        s->host_cpu = this_cpu()->id;
+    if (s->last_cpu != this_cpu()->id) {
+        s->last_cpu = this_cpu()->id;
         load_host_of_cpu();
+        s->ept_flush_gen--; /* not the p2m's: INVEPT */
+        v->hvm->flush_tlb = true;
     }
+    if (s->vpid_generation != vmx_this_cpu()->vpid_generation)
+        v->hvm->flush_tlb = true;
     vmx_load_registers(v);
 }
 
@@ -526,9 +533,7 @@ static const struct hvm_ops vmx_ops = {
     .get_msrs = vmx_get_msrs,
     .set_msrs = vmx_set_msrs,
     .get_cpl = vmx_get_cpl,
-    .get_shadow = vmx_get_shadow,
     .set_shadow = vmx_set_shadow,
-    .end_shadow = vmx_end_shadow,
     .request_intr_window = vmx_request_intr_window,
     .request_nmi_window = vmx_request_nmi_window,
     .watch_tpr = vmx_watch_tpr,
