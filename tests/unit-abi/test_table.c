@@ -248,7 +248,7 @@ static void registers(void **state)
                                  .r10 = 4,
                                  .r8 = 5,
                                  .r9 = 6};
-    hypercall_dispatch(v);
+    hypercall_dispatch(v, true);
     assert_int_equal(hvm.regs.rax, CALLED);
     assert_false(last.compat);
     assert_int_equal(last.arg[1], ~0ull);
@@ -262,12 +262,12 @@ static void registers(void **state)
                                  .rsi = 4,
                                  .rdi = 5,
                                  .rbp = 6};
-    hypercall_dispatch(v);
+    hypercall_dispatch(v, false);
     assert_true(last.compat);
     assert_int_equal(last.arg[0], 1);
     assert_int_equal(last.arg[4], 5);
     hvm.regs.rax = 63;
-    hypercall_dispatch(v);
+    hypercall_dispatch(v, false);
     assert_int_equal(hvm.regs.rax, (uint32_t)-ENOSYS);
     hypercall_latch_layout(v);
     assert_true(layout32);

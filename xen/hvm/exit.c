@@ -191,12 +191,12 @@ static void exit_hypercall(struct vcpu *v, const struct vmexit *e)
         return;
     /* First, so that a call that stops the vCPU leaves it behind the instruction. */
     hvm_skip_insn(v, len);
-    if (hvm_ops->get_cpl(v) || (v->hvm->regs.rflags & RFLAGS_VM) ||
+    if (e->info.hypercall.cpl || (v->hvm->regs.rflags & RFLAGS_VM) ||
         !(v->hvm->cr0 & CR0_PE)) {
         v->hvm->regs.rax = -EPERM;
         return;
     }
-    hypercall_dispatch(v);
+    hypercall_dispatch(v, e->info.hypercall.code64);
 }
 
 static void exit_cr_write(struct vcpu *v, const struct vmexit *e)

@@ -90,6 +90,10 @@ struct vmexit {
             bool table_walk; /* the fault hit a guest page table */
         } npf;
         struct {
+            uint8_t cpl;
+            bool code64; /* 64-bit mode, not compatibility mode */
+        } hypercall;
+        struct {
             int8_t cr;  /* 0, 3, 4, 8; -1: decode */
             int8_t gpr; /* -1: decode */
         } cr;
@@ -178,7 +182,7 @@ struct hvm_vcpu {
     uint64_t tsc_adjust;
 
     struct hvm_event
-        inject; /* decided for the next entry; set by exits and by hvm_intr */
+        inject;      /* decided for the next entry; set by exits and by hvm_intr */
     uint32_t shadow; /* HVM_SHADOW_*; changed by hvm_ops.set_shadow() */
     /* What hvm_intr_assist() has to look at, and for all of it at once. */
     union {
@@ -190,8 +194,8 @@ struct hvm_vcpu {
         uint32_t events;
     };
     struct timer nmi_retry; /* makes an exit when the interrupt shadow is over */
-    unsigned int fpu_cpu; /* whose registers hold the state, if that is its fpu_owner */
-    bool flush_tlb;       /* the guest's TLB entries go at the next entry */
+    unsigned int fpu_cpu;   /* whose registers hold the state, if that is its fpu_owner */
+    bool flush_tlb;         /* the guest's TLB entries go at the next entry */
     uint32_t flush_gen_seen; /* of p2m.flush_gen, before the last entry */
     bool hlt;                /* in HLT: blocked until an interrupt is deliverable */
     ns_t pmtimer_read;       /* when it last read the PM timer */

@@ -148,10 +148,10 @@ static inline bool vlapic_any_requested(const struct vlapic *s)
            READ_ONCE(s->irr[3]);
 }
 
-/* hvm/vlapic_page.c. For the back end: on the way into the guest, if vlapic_page_stale(): what was
- * accepted since the last time goes into the page, all of ISR and IRR if they are not
- * there. *requested, *in_service: highest vectors of IRR and ISR, 0 if none; *in_service
- * only if *whole. */
+/* hvm/vlapic_page.c. For the back end: on the way into the guest, if vlapic_page_stale():
+ * what was accepted since the last time goes into the page, all of ISR and IRR if they
+ * are not there. *requested, *in_service: highest vectors of IRR and ISR, 0 if none;
+ * *in_service only if *whole. */
 struct vlapic_entry {
     bool whole; /* the page was filled anew */
     uint8_t requested, in_service;

@@ -62,7 +62,7 @@ int hcall_check(struct hcall *c, unsigned int subop)
     return 0;
 }
 
-void hypercall_dispatch(struct vcpu *v)
+void hypercall_dispatch(struct vcpu *v, bool code64)
 {
     struct cpu_regs *r = &v->hvm->regs;
     struct hcall c;
@@ -71,8 +71,8 @@ void hypercall_dispatch(struct vcpu *v)
     c.v = v;
     c.nr = (uint32_t)r->rax;
     c.who = WHO_NOBODY;
-    c.compat = !runs_64bit_code(v);
-    if (likely(!c.compat)) {
+    c.compat = !code64;
+    if (likely(code64)) {
         c.arg[0] = r->rdi;
         c.arg[1] = r->rsi;
         c.arg[2] = r->rdx;

@@ -11,8 +11,9 @@
 
 /* Called by the exit path with the registers of the current vCPU: reads number and
  * arguments, checks the right to call, writes RAX. CPL and mode were checked by the
- * caller (CPL 0, or -EPERM). Does not step RIP. May block. */
-void hypercall_dispatch(struct vcpu *v);
+ * caller (CPL 0, or -EPERM); code64: the registers are those of 64-bit code. Does not
+ * step RIP. May block. */
+void hypercall_dispatch(struct vcpu *v, bool code64);
 
 /* Fill a page with the stubs that a guest calls (MSR 0x40000000). `insn` is the vendor's
  * 3-byte VMMCALL or VMCALL. */

@@ -22,7 +22,6 @@ static const uint8_t reasons[] = {
     [SVM_EXIT_IOIO - 0x60] = VMEXIT_IO,
     [SVM_EXIT_SHUTDOWN - 0x60] = VMEXIT_SHUTDOWN,
     [SVM_EXIT_VMRUN - 0x60] = VMEXIT_VIRT_INSN,
-    [SVM_EXIT_VMMCALL - 0x60] = VMEXIT_HYPERCALL,
     [0x82 - 0x60] = VMEXIT_VIRT_INSN, /* VMLOAD */
     [0x83 - 0x60] = VMEXIT_VIRT_INSN, /* VMSAVE */
     [0x84 - 0x60] = VMEXIT_VIRT_INSN, /* STGI */
@@ -73,6 +72,15 @@ static void translate_io(const struct vmcb *vmcb, struct vmexit *exit)
     exit->info.io.next_rip = vmcb->exit_info2;
 }
 
+static void translate_hypercall(const struct vcpu *v, const struct vmcb *vmcb,
+                                struct vmexit *exit)
+{
+    exit->reason = VMEXIT_HYPERCALL;
+    exit->info.hypercall.cpl = vmcb->cpl;
+    exit->info.hypercall.code64 =
+        hvm_long_mode(v) && (vmcb->seg[EMUL_CS].attr & EMUL_ATTR_L);
+}
+
 /* EXITINFO1 and 2 of a task switch (15.14.1). */
 static void translate_task_switch(const struct vmcb *vmcb, struct vmexit *exit)
 {
@@ -100,6 +108,8 @@ void svm_translate_exit(struct vcpu *v, struct vmexit *exit)
         translate_npf(v, vmcb, exit);
     } else if (code == SVM_EXIT_IOIO) {
         translate_io(vmcb, exit);
+    } else if (code == SVM_EXIT_VMMCALL) {
+        translate_hypercall(v, vmcb, exit);
     } else if (code == SVM_EXIT_TASK_SWITCH) {
         translate_task_switch(vmcb, exit);
     } else if (code == SVM_EXIT_MSR) {

@@ -636,10 +636,9 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
         h->efer = vmcb->efer & ~EFER_SVME;
         h->dr6 = vmcb->dr6;
         h->dr7 = vmcb->dr7;
-        h->shadow = (h->shadow & HVM_SHADOW_NMI) |
-                    (vmcb->int_state & INT_STATE_SHADOW
-                         ? HVM_SHADOW_STI | HVM_SHADOW_MOVSS
-                         : 0);
+        h->shadow =
+            (h->shadow & HVM_SHADOW_NMI) |
+            (vmcb->int_state & INT_STATE_SHADOW ? HVM_SHADOW_STI | HVM_SHADOW_MOVSS : 0);
         if (unlikely((vmcb->int_ctl & V_TPR_MASK) != tpr))
             vlapic_set_tpr(v, vmcb->int_ctl & 15);
         h->insn_bytes_len = 0;
@@ -654,7 +653,8 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
         exit->reason = VMEXIT_NONE;
     } else if (exit->reason == VMEXIT_IRET) {
         s->window_at_iret = false;
-        if (!(h->shadow & HVM_SHADOW_NMI)) { /* the exit itself was wanted; the IRET runs by itself */
+        if (!(h->shadow &
+              HVM_SHADOW_NMI)) { /* the exit itself was wanted; the IRET runs by itself */
             set_iret_intercept(s, false);
             exit->reason = VMEXIT_NONE;
         }

@@ -17,7 +17,6 @@ static const uint8_t reasons[VMX_EXIT_REASONS] = {
     [VMX_EXIT_INVLPG] = VMEXIT_INVLPG,
     [VMX_EXIT_RDPMC] = VMEXIT_RDPMC,
     [VMX_EXIT_RDTSC] = VMEXIT_RDTSC,
-    [VMX_EXIT_VMCALL] = VMEXIT_HYPERCALL,
     [VMX_EXIT_VMCLEAR... VMX_EXIT_VMXON] = VMEXIT_VIRT_INSN,
     [VMX_EXIT_RDMSR] = VMEXIT_RDMSR,
     [VMX_EXIT_WRMSR] = VMEXIT_WRMSR,
@@ -118,6 +117,14 @@ static void translate_io(struct vcpu *v, struct vmexit *exit)
     exit->info.io.next_rip = v->hvm->regs.rip + exit->insn_len;
 }
 
+static void translate_hypercall(struct vcpu *v, struct vmexit *exit)
+{
+    exit->reason = VMEXIT_HYPERCALL;
+    exit->info.hypercall.cpl = vmread(GUEST_ES_AR + 2 * EMUL_SS) >> 5 & 3;
+    exit->info.hypercall.code64 =
+        hvm_long_mode(v) && (vmread(GUEST_ES_AR + 2 * EMUL_CS) & AR_L);
+}
+
 /* Table 28-3. CLTS and LMSW are for the emulator. */
 static void translate_cr(struct vmexit *exit)
 {
@@ -193,7 +200,7 @@ static void translate_exception(struct vcpu *v, struct vmexit *exit)
 
 /* Those that need more. */
 static __attribute__((noinline)) void translate_more(struct vcpu *v, unsigned int basic,
-                                      struct vmexit *exit)
+                                                     struct vmexit *exit)
 {
     switch (basic) {
     case VMX_EXIT_EPT_VIOLATION:
@@ -254,6 +261,8 @@ void vmx_translate_exit(struct vcpu *v, uint32_t reason, struct vmexit *exit)
         exit->reason = reasons[basic];
     else if (basic == VMX_EXIT_IO)
         translate_io(v, exit);
+    else if (basic == VMX_EXIT_VMCALL)
+        translate_hypercall(v, exit);
     else
         translate_more(v, basic, exit);
 }

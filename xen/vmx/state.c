@@ -345,8 +345,8 @@ void vmx_set_shadow(struct vcpu *v, uint32_t shadow)
         return;
     before = vmcs_open(s);
     pending = vmread(GUEST_PENDING_DEBUG) & ~PENDING_DEBUG_BS;
-    if ((shadow & (HVM_SHADOW_STI | HVM_SHADOW_MOVSS)) && (v->hvm->regs.rflags & RFLAGS_TF) &&
-        !(vmread(GUEST_DEBUGCTL) & 2))
+    if ((shadow & (HVM_SHADOW_STI | HVM_SHADOW_MOVSS)) &&
+        (v->hvm->regs.rflags & RFLAGS_TF) && !(vmread(GUEST_DEBUGCTL) & 2))
         pending |= PENDING_DEBUG_BS;
     vmwrite(GUEST_PENDING_DEBUG, pending);
     vmwrite(GUEST_INTERRUPTIBILITY, shadow);

@@ -201,6 +201,7 @@ _Static_assert(INTERRUPTIBILITY_SHADOW == 0xb, "bits 0, 1 and 3");
 #define PENDING_DEBUG_BS BIT(14)
 
 /* Access rights of a segment (25.4.1): where they are not as in struct emul_seg. */
+#define AR_L        (1u << 13)
 #define AR_UNUSABLE (1u << 16)
 
 /* Interruption information of entries, exits and of the event under delivery (25.8.3). */
