@@ -305,6 +305,25 @@ static void single_step(void)
                  "popfq\n" ::
                      : "eax", "memory", "cc");
     check(steps == 5 || steps == 4, "single step: %u traps over IN", steps);
+    steps = 0;
+    asm volatile("pushfq; orl $0x100, (%%rsp); popfq\n"
+                 "sti\n" /* its trap comes with the interrupt shadow on */
+                 "nop\n"
+                 "pushfq\n"
+                 "andl $~0x300, (%%rsp)\n"
+                 "popfq\n" ::
+                     : "memory", "cc");
+    check(steps == 5 || steps == 4, "single step: %u traps over STI", steps);
+    steps = 0;
+    asm volatile("movl %%ss, %%eax\n"
+                 "pushfq; orl $0x100, (%%rsp); popfq\n"
+                 "movl %%eax, %%ss\n"
+                 "cpuid\n" /* emulated in the shadow */
+                 "pushfq\n"
+                 "andl $~0x100, (%%rsp)\n"
+                 "popfq\n" ::
+                     : "eax", "ebx", "ecx", "edx", "memory", "cc");
+    check(steps >= 3 && steps <= 5, "single step: %u traps over MOV SS", steps);
     set_handler(VEC_DB, NULL);
 }
 

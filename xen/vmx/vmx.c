@@ -338,7 +338,7 @@ static void inject_event(struct vcpu *v)
             v->hvm->cr2 = e->cr2;
         if ((ERROR_CODE_VECTORS >> (e->vector & 31) & 1) && (v->hvm->cr0 & CR0_PE)) {
             info |= INTR_INFO_ERROR;
-            vmwrite(ENTRY_INTR_ERROR, e->has_error ? e->error : 0);
+            vmwrite(ENTRY_INTR_ERROR, e->has_error ? (uint16_t)e->error : 0);
         }
     } else if (e->type >= HVM_EVENT_SW_INT) {
         unsigned int len = e->insn_len;
@@ -348,9 +348,8 @@ static void inject_event(struct vcpu *v)
             v->hvm->regs.rip--;
         }
         vmwrite(ENTRY_INSN_LEN, len);
-    } else {
-        hvm_end_shadow(v);
     }
+    hvm_end_shadow(v); /* the event is the end of it, as on its way without an exit */
     vmwrite(ENTRY_INTR_INFO, info);
     if (e->type == HVM_EVENT_NMI)
         v->hvm->shadow |= HVM_SHADOW_NMI; /* as the entry leaves it */
@@ -380,8 +379,9 @@ static void read_tpr(struct vcpu *v, const struct vmx_vcpu *s)
         vlapic_set_tpr(v, tpr);
 }
 
-static void write_registers(struct hvm_vcpu *h, struct vmx_vcpu *s)
+static void write_registers(struct vcpu *v, struct vmx_vcpu *s)
 {
+    const struct hvm_vcpu *h = v->hvm;
     uint64_t rflags = (h->regs.rflags & RFLAGS_WRITABLE) | RFLAGS_MBS;
 
     if (h->regs.rip != s->rip)
@@ -390,10 +390,8 @@ static void write_registers(struct hvm_vcpu *h, struct vmx_vcpu *s)
         vmwrite(GUEST_RSP, h->regs.rsp);
     if (rflags != s->rflags)
         vmwrite(GUEST_RFLAGS, rflags);
-    if (unlikely(h->shadow & HVM_SHADOW_STI) && !(rflags & RFLAGS_IF)) {
-        h->shadow &= ~HVM_SHADOW_STI;
-        vmwrite(GUEST_INTERRUPTIBILITY, h->shadow);
-    }
+    if (unlikely(h->shadow & HVM_SHADOW_STI) && !(rflags & RFLAGS_IF))
+        vmx_set_shadow(v, h->shadow & ~HVM_SHADOW_STI);
     if (read_cr2() != h->cr2)
         write_cr2(h->cr2);
 }
@@ -430,7 +428,7 @@ static void vmx_run(struct vcpu *v, struct vmexit *exit)
         flush_tlb(v, s);
     if (unlikely(h->inject.valid))
         inject_event(v); /* else: each exit clears the field's valid bit */
-    write_registers(h, s);
+    write_registers(v, s);
     if (vmx_caps.vid) {
         if (unlikely(vlapic_page_stale(h->vlapic)))
             vmx_apic_enter(v, s);
