@@ -3,7 +3,8 @@
  * and event channel operations on a domain that is made for it, damaged HVM context
  * records, and the guest runs from whatever state comes out. Then it is destroyed, and
  * nothing of it may be left. Options seed=, seconds=. What would rightly harm Dom0 itself
- * is left out: its own frames, the machine's ports and memory for the guest.
+ * is left out: its own frames, the machine's ports and memory for the guest. With the
+ * option refused=1 only: a guest gets a state that some processors do not enter.
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #define __XEN_TOOLS__ 1
@@ -334,6 +335,58 @@ static void damaged_context(void)
         run_guest();
 }
 
+/* Behind the header of the context that was got: a vCPU in real mode, but for the DPL of
+ * its code, and the end. The bytes of all. */
+static uint32_t put_cpu_record(unsigned cs_dpl)
+{
+    struct hvm_save_descriptor *d = (void *)context;
+    struct hvm_hw_cpu *cpu;
+
+    d = (void *)((uint8_t *)(d + 1) + d->length);
+    *d = (struct hvm_save_descriptor){.typecode = HVM_SAVE_CODE(CPU),
+                                      .length = sizeof(*cpu)};
+    cpu = (void *)(d + 1);
+    memset(cpu, 0, sizeof(*cpu));
+    cpu->cs_limit = cpu->ds_limit = cpu->es_limit = cpu->fs_limit = cpu->gs_limit =
+        cpu->ss_limit = cpu->gdtr_limit = cpu->idtr_limit = cpu->tr_limit =
+            cpu->ldtr_limit = 0xffff;
+    cpu->cs_arbytes = 0x9b | cs_dpl << 5;
+    cpu->ds_arbytes = cpu->es_arbytes = cpu->fs_arbytes = cpu->gs_arbytes =
+        cpu->ss_arbytes = 0x93;
+    cpu->tr_arbytes = 0x8b;
+    cpu->ldtr_arbytes = 0x82;
+    d = (void *)(cpu + 1);
+    *d = (struct hvm_save_descriptor){.typecode = HVM_SAVE_CODE(END)};
+    return (uint32_t)((uint8_t *)(d + 1) - context);
+}
+
+/* Code of ring 3 on a stack of ring 0: no processor comes to that by itself. One that
+ * checks ends the guest; nobody else notices. */
+static void refused_state(void)
+{
+    struct xen_domctl op = {0};
+    unsigned shutdown;
+
+    if (!make_guest())
+        return;
+    set_xen_guest_handle(op.u.hvmcontext.buffer, context);
+    op.u.hvmcontext.size = CONTEXT_BYTES;
+    if (domctl(&op, XEN_DOMCTL_gethvmcontext))
+        panic("no context");
+    set_xen_guest_handle(op.u.hvmcontext.buffer, context);
+    op.u.hvmcontext.size = put_cpu_record(3);
+    check_eq(domctl(&op, XEN_DOMCTL_sethvmcontext), 0, "the context is taken");
+    run_guest();
+    check_eq(domctl(&op, XEN_DOMCTL_getdomaininfo), 0, "the guest is still there");
+    shutdown = op.u.getdomaininfo.flags;
+    check(shutdown & XEN_DOMINF_shutdown && (shutdown >> XEN_DOMINF_shutdownshift &
+                                             XEN_DOMINF_shutdownmask) == SHUTDOWN_crash,
+          "it has crashed (flags %x)", shutdown);
+    check(destroy_guest(), "it can be destroyed");
+    if (make_guest())
+        check(destroy_guest(), "the next one can be made");
+}
+
 static void one(void)
 {
     static void (*const kinds[])(void) = {
@@ -369,6 +422,10 @@ void test_main(void)
     arena = page_alloc(1);
     page = page_alloc(1);
     context = page_alloc(CONTEXT_BYTES / PAGE_SIZE);
+    if (option_u64("refused", 0)) {
+        refused_state();
+        return;
+    }
     print("# seed=%lu seconds=%lu\n", seed, seconds);
     if (!life()) /* what is kept for the next is there now */
         return;

@@ -46,10 +46,10 @@ pci: enabled=1, chipset=i440fx
 """
 
 
-def _disk(directory, kernel, args, initrd, options, image):
-    """A GRUB image that can be booted as a disk."""
+def _disk(directory, kernel, args, initrd, options, image, before):
+    """A GRUB image that can be booted as a disk; `before`: commands of GRUB's that go before."""
     files = {"boot/corbel": image, "boot/kernel": kernel}
-    lines = (f"multiboot /boot/corbel com1=115200,8n1 console=com1 {options}\n"
+    lines = (f"{before}\nmultiboot /boot/corbel com1=115200,8n1 console=com1 {options}\n"
              f"module /boot/kernel {args}")
     if initrd:
         files["boot/initrd"] = initrd
@@ -63,14 +63,14 @@ class BochsMachine(Machine):
 
     # pylint: disable=super-init-not-called
     def __init__(self, kernel, args="", initrd=None, options="", cpus=1, memory=512, log=None,
-                 model=MODEL, image=CORBEL):
+                 model=MODEL, image=CORBEL, before=""):
         self.directory = tempfile.mkdtemp(prefix="corbel-bochs-")
         self.buffer = self.text = ""
         self.log = log
         self.status = None
         self._clock = None
         self.process = self.console = None
-        disk = _disk(self.directory, kernel, args, initrd, options, image)
+        disk = _disk(self.directory, kernel, args, initrd, options, image, before)
         with socket.create_server(("127.0.0.1", 0)) as server:
             self._start(disk, server, model, cpus, memory)
 
