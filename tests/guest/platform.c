@@ -238,8 +238,8 @@ static void rtc(void)
     hits = 0;
     ioapic_route(8, IOAPIC_VECTOR + 8, (uint8_t)apic_id());
     rtc_write(RTC_A, 0x26);
-    rtc_write(RTC_B, (uint8_t)((b | 4 | 0x40) & ~0x30));
     rtc_read(RTC_C);
+    rtc_write(RTC_B, (uint8_t)((b | 4 | 0x40) & ~0x30));
     check(wait_change(&hits, 0, WAIT_MS) && last_vector == IOAPIC_VECTOR + 8,
           "RTC: periodic interrupt");
     check(rtc_read(RTC_C) & 0x40, "RTC: C names it");

@@ -307,6 +307,9 @@ static void test_hostile_cpu(void **state)
     REFUSE(d, CPU, fs_base, 1ull << 50);
     refuse(d, HVM_SAVE_CODE(CPU), 24, 0xffffffff, 4); /* MXCSR */
     REFUSE(d, CPU, pending_event, 1u << 31 | 1 << 8);
+    d->hvm->policy->amd = false;
+    REFUSE(d, CPU, sysenter_eip, 1ull << 50);
+    REFUSE(d, CPU, sysenter_esp, 1ull << 63);
     guest_destroy(d);
 }
 

@@ -162,6 +162,8 @@ static bool cpu_valid(const struct domain *d, const struct hvm_hw_cpu *hw)
         return false;
     if (!!(hw->msr_efer & EFER_LMA) != (lme && pg))
         return false;
+    if ((hw->cr4 & CR4_PCIDE) && !(lme && pg))
+        return false;
     if (lme && pg && (hw->cs_arbytes & EMUL_ATTR_L) && (hw->cs_arbytes & EMUL_ATTR_DB))
         return false;
     if (hw->cr3 >> cpu_policy_maxphysaddr(d) || (hw->dr6 >> 32) || (hw->dr7 >> 32))
@@ -171,6 +173,9 @@ static bool cpu_valid(const struct domain *d, const struct hvm_hw_cpu *hw)
         !canonical(hw->fs_base) || !canonical(hw->gs_base) || !canonical(hw->gdtr_base) ||
         !canonical(hw->idtr_base) || !canonical(hw->tr_base) || !canonical(hw->ldtr_base))
         return false;
+    if (!d->hvm->policy->amd &&
+        (!canonical(hw->sysenter_esp) || !canonical(hw->sysenter_eip)))
+        return false; /* AMD keeps 32 bits */
     memcpy(&mxcsr, hw->fpu_regs + MXCSR_OFFSET, sizeof(mxcsr));
     if ((hw->flags & XEN_X86_FPU_INITIALISED) && (mxcsr & ~MXCSR_VALID))
         return false;

@@ -56,8 +56,12 @@ static const uint8_t reasons[VMX_EXIT_REASONS] = {
 #define DR6_BD  BIT(13)
 #define DR7_GD  BIT(13)
 
+/* An IRET that faulted had unblocked NMIs (bit 12 of two fields) and will run again. The
+ * bit says nothing if an event was being delivered (28.2.2, table 28-7). */
 static void block_nmis_again(struct hvm_vcpu *h)
 {
+    if (vmread(IDT_VECTORING_INFO) & INTR_INFO_VALID)
+        return;
     h->shadow |= HVM_SHADOW_NMI;
     vmwrite(GUEST_INTERRUPTIBILITY, h->shadow);
 }
@@ -96,7 +100,7 @@ static void translate_npf(struct vcpu *v, uint32_t reason, struct vmexit *exit)
     exit->info.npf.table_walk = (qual & EPTV_GVA_VALID) && !(qual & EPTV_FINAL);
     if (exit->info.npf.gva_valid)
         exit->info.npf.gva = vmread(GUEST_LINEAR_ADDRESS);
-    if ((qual & EPTV_NMI_UNBLOCK) && !v->hvm->inject.valid)
+    if (qual & EPTV_NMI_UNBLOCK)
         block_nmis_again(v->hvm);
     if (unlikely((exit->info.npf.gpa & PAGE_MASK) == APIC_DEFAULT_BASE) &&
         vmx_apic_map(v, exit->info.npf.gpa))
@@ -175,7 +179,7 @@ static void translate_exception(struct vcpu *v, struct vmexit *exit)
         __asm__ volatile("int $2" ::: "memory");
         return;
     }
-    if ((info & INTR_INFO_UNBLOCKED) && vector != X86_DF && !v->hvm->inject.valid)
+    if ((info & INTR_INFO_UNBLOCKED) && vector != X86_DF)
         block_nmis_again(v->hvm);
     exit->reason = VMEXIT_EXCEPTION;
     exit->info.exception.vector = vector;
