@@ -140,9 +140,9 @@ void vlapic_changed(struct vlapic *s)
     hvm_ops->apic_mode(s->vcpu);
 }
 
-/* With a page: what vlapic_page_enter() left, for it must not get into service. One that
- * the TPR keeps out waits for the next exit. */
-static struct hvm_intack auto_eoi_pending(const struct vlapic *s)
+/* With a page: the vector that vlapic_page_enter() left, for it must not get into
+ * service; or -1. One that the TPR keeps out waits for the next exit. */
+static int auto_eoi_pending(const struct vlapic *s)
 {
     uint8_t ppr = s->live ? s->page[APIC_PPR * 4] : s->ppr;
     uint64_t left[4];
@@ -151,9 +151,7 @@ static struct hvm_intack auto_eoi_pending(const struct vlapic *s)
     for (unsigned int i = 0; i < ARRAY_SIZE(left); i++)
         left[i] = READ_ONCE(s->irr[i]) & READ_ONCE(s->auto_eoi[i]);
     vector = bitmap_highest(left);
-    if (vector >= 0 && (vector >> 4) > (ppr >> 4))
-        return (struct hvm_intack){INTACK_LAPIC, vector};
-    return (struct hvm_intack){INTACK_NONE, 0};
+    return (vector >> 4) > (ppr >> 4) ? vector : -1;
 }
 
 /* What the interrupt controllers have for it. */
@@ -167,12 +165,14 @@ controllers_pending(struct vcpu *v)
         return (struct hvm_intack){INTACK_PIC, 0};
     if (likely(!vlapic_any_requested(s)))
         return (struct hvm_intack){INTACK_NONE, 0};
-    if (unlikely(s->page))
-        return auto_eoi_pending(s); /* the processor delivers the others */
-    vector = bitmap_highest(s->irr);
-    if (vector >= 0 && (vector >> 4) > (s->ppr >> 4))
-        return (struct hvm_intack){INTACK_LAPIC, vector};
-    return (struct hvm_intack){INTACK_NONE, 0};
+    if (unlikely(s->page)) {
+        vector = auto_eoi_pending(s); /* the processor delivers the others */
+    } else {
+        vector = bitmap_highest(s->irr);
+        vector = (vector >> 4) > (s->ppr >> 4) ? vector : -1;
+    }
+    return vector < 0 ? (struct hvm_intack){INTACK_NONE, 0}
+                      : (struct hvm_intack){INTACK_LAPIC, vector};
 }
 
 struct hvm_intack hvm_intr_pending(struct vcpu *v)
