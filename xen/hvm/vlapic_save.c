@@ -9,8 +9,8 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
-#define SW_DISABLED 1u
-#define HW_DISABLED 2u
+#define SW_DISABLED 2u
+#define HW_DISABLED 1u
 
 static int save_lapic(struct vcpu *v, struct hvm_context *c)
 {
