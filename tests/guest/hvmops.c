@@ -12,6 +12,9 @@ const char test_title[] = "hvmops";
 #define VECTOR_UPCALL 0x52
 #define NOWHERE       0x700000000000ul
 #define WAIT_MS       500
+#define PIC_COMMAND   0x20
+#define PIC_READ_IRR  0x0a /* OCW3 */
+#define PIC_LINE      5
 
 static struct shared_info *shared;
 static volatile uint32_t by_param, by_upcall;
@@ -68,6 +71,33 @@ static void params(void)
     check_eq((uint64_t)hvm_op(1000, &bad), (uint64_t)-XEN_ENOSYS, "unknown sub-op");
 }
 
+/* Linux names its upcall vector on the way out of a suspend, before it enables its local
+ * APIC, and then asks for a line, too (HVM_PARAM_CALLBACK_IRQ 1, a GSI). */
+static void upcall_of_a_disabled_apic(uint32_t port)
+{
+    struct xen_hvm_evtchn_upcall_vector vector = {.vcpu = 0, .vector = VECTOR_UPCALL};
+    uint32_t svr = apic_read(APIC_SVR), before = by_upcall;
+    uint8_t requests;
+
+    check_eq((uint64_t)hvm_param_set(HVM_PARAM_CALLBACK_IRQ, 0), 0, "no CALLBACK_IRQ");
+    apic_write(APIC_SVR, svr & ~APIC_SVR_ENABLE);
+    shared->vcpu_info[0].evtchn_upcall_pending = 1;
+    check_eq((uint64_t)hvm_op(HVMOP_set_evtchn_upcall_vector, &vector), 0,
+             "an upcall vector while the APIC is disabled");
+    check_eq((uint64_t)hvm_param_set(HVM_PARAM_CALLBACK_IRQ, PIC_LINE), 0,
+             "and a line beside it");
+    outb(PIC_COMMAND, PIC_READ_IRR);
+    requests = inb(PIC_COMMAND);
+    check(env.dom0 || requests == 0xff || !(requests >> PIC_LINE & 1),
+          "the line stays low beside a vector: IRR %x", requests);
+    apic_write(APIC_SVR, svr);
+    check(wait_change(&by_upcall, before, WAIT_MS),
+          "the upcall comes when the APIC is enabled");
+    before = by_upcall;
+    send(port);
+    check(wait_change(&by_upcall, before, WAIT_MS), "and the next one, too");
+}
+
 static void upcalls(void)
 {
     struct xen_hvm_evtchn_upcall_vector vector = {.vcpu = 0, .vector = VECTOR_UPCALL};
@@ -84,6 +114,7 @@ static void upcalls(void)
     before = by_upcall;
     send(port);
     check(wait_change(&by_upcall, before, WAIT_MS), "and again after the EOI");
+    upcall_of_a_disabled_apic(port);
     vector.vector = 5;
     check_eq((uint64_t)hvm_op(HVMOP_set_evtchn_upcall_vector, &vector),
              (uint64_t)-XEN_EINVAL, "a vector below 16 is refused");

@@ -111,6 +111,38 @@ static void wrong_bindings(void **state)
     assert_int_equal(evtchn_fifo_expand_array(a, 0), -EOPNOTSUPP);
 }
 
+static void pirqs(void **state)
+{
+    struct evtchn_status status = {0};
+    uint32_t p, q;
+
+    assert_false(evtchn_pirq_bound(b, 16));
+    evtchn_send_pirq(b, 16);
+    assert_int_equal(evtchn_bind_pirq(b, EVTCHN_NR_PIRQS, &p), -EINVAL);
+    assert_int_equal(evtchn_bind_pirq(b, 16, &p), 0);
+    assert_int_equal(evtchn_bind_pirq(b, 16, &q), -EEXIST);
+    assert_int_equal(evtchn_bind_pirq(b, 17, &q), 0);
+    assert_true(evtchn_pirq_bound(b, 16));
+    status.port = p;
+    assert_int_equal(evtchn_status(b, &status), 0);
+    assert_int_equal(status.status, EVTCHNSTAT_pirq);
+    assert_int_equal(status.u.pirq, 16);
+    assert_int_equal(evtchn_send(b, p), -EINVAL); /* not by the guest */
+    evtchn_send_pirq(b, 16);
+    assert_true(bit(b->shared_info->evtchn_pending, p));
+    assert_false(bit(b->shared_info->evtchn_pending, q));
+    assert_int_equal(evtchn_bind_vcpu(b, q, 1), 0);
+    evtchn_send_pirq(b, 17);
+    assert_int_equal(b->shared_info->vcpu_info[1].evtchn_upcall_pending, 1);
+    assert_int_equal(evtchn_close(b, p), 0);
+    assert_false(evtchn_pirq_bound(b, 16));
+    evtchn_send_pirq(b, 16);
+    assert_false(bit(b->shared_info->evtchn_pending, p));
+    assert_int_equal(evtchn_bind_pirq(b, 16, &p), 0);
+    assert_int_equal(evtchn_reset(b), 0);
+    assert_false(evtchn_pirq_bound(b, 16));
+}
+
 static void virqs(void **state)
 {
     uint32_t timer, global;
@@ -320,9 +352,9 @@ static void loopback(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(interdomain), T(wrong_bindings), T(virqs),     T(masks),
-        T(layout_32),   T(ports_run_out),  T(xen_ports), T(polling),
-        T(high_vcpus),  T(death),          T(loopback),
+        T(interdomain), T(wrong_bindings), T(virqs),         T(pirqs),
+        T(masks),       T(layout_32),      T(ports_run_out), T(xen_ports),
+        T(polling),     T(high_vcpus),     T(death),         T(loopback),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

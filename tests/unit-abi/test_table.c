@@ -169,7 +169,8 @@ static void subops(void **state)
     assert_int_equal(run(guest, __HYPERVISOR_grant_table_op, GNTTABOP_transfer), -ENOSYS);
     assert_int_equal(run(guest, __HYPERVISOR_grant_table_op, GNTTABOP_cache_flush),
                      -ENOSYS);
-    assert_int_equal(run(guest, __HYPERVISOR_physdev_op, PHYSDEVOP_map_pirq), -ENOSYS);
+    assert_int_equal(run(guest, __HYPERVISOR_physdev_op, PHYSDEVOP_map_pirq), CALLED);
+    assert_int_equal(run(guest, __HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl), -ENOSYS);
     assert_int_equal(run(guest, __HYPERVISOR_hvm_op, HVMOP_set_param), CALLED);
     assert_int_equal(run(guest, __HYPERVISOR_hvm_op, 2), -ENOSYS);
 }

@@ -23,12 +23,24 @@ uint8_t fake_ram[FAKE_RAM_BYTES];
 unsigned int fake_kicks, fake_yields, fake_inits, fake_sipis;
 unsigned int fake_gsi_updates, fake_gsi_eois, fake_last_gsi;
 uint64_t fake_last_rte;
+unsigned int fake_bound_pirq, fake_pirqs_sent;
 uint64_t tsc_hz = 2000000000;
 uint64_t wallclock_boot_s = 1700000000; /* 2023-11-14 22:13:20, a Tuesday */
 struct acpi_info acpi;
 
 static struct timer *armed[MAX_TIMERS];
 static unsigned int nr_armed, nr_guests;
+
+bool evtchn_pirq_bound(const struct domain *d, unsigned int pirq)
+{
+    return pirq == fake_bound_pirq;
+}
+
+void evtchn_send_pirq(struct domain *d, unsigned int pirq)
+{
+    assert_false(spin_is_locked(&d->hvm->platform->irq_lock));
+    fake_pirqs_sent += pirq == fake_bound_pirq;
+}
 
 /*
  * Time.

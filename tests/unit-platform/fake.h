@@ -20,6 +20,7 @@
 #include "hvm/viridian.h"
 #include "hvm/vlapic.h"
 #include "hvm/vpic.h"
+#include "hvm/vpirq.h"
 #include "hvm/vpit.h"
 #include "hvm/vpmtimer.h"
 #include "hvm/vrtc.h"
@@ -33,6 +34,8 @@ extern uint8_t fake_ram[FAKE_RAM_BYTES];
 extern unsigned int fake_kicks, fake_yields, fake_inits, fake_sipis;
 extern unsigned int fake_gsi_updates, fake_gsi_eois, fake_last_gsi;
 extern uint64_t fake_last_rte;
+extern unsigned int fake_bound_pirq; /* that has a port */
+extern unsigned int fake_pirqs_sent;
 
 /* A domain with n vCPUs; flags XEN_X86_EMU_*. */
 struct domain *guest_create(unsigned int vcpus, uint32_t flags);

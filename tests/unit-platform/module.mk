@@ -3,8 +3,8 @@
 DEPS += libcmocka-dev libxen-dev
 
 PLATFORM_PARTS := platform vlapic vlapic_timer vlapic_msg vlapic_page vlapic_save tsc vtick vioapic vpic \
-    vpit vrtc vhpet vpmtimer mtrr cpuid cpu_features cpu_policy cpu_policy_abi msr viridian synic save save_cpu \
-    save_platform
+    vpirq vpit vrtc vhpet vpmtimer mtrr cpuid cpu_features cpu_policy cpu_policy_abi msr viridian synic save \
+    save_cpu save_platform
 PLATFORM_OUT := $(B)/tests/unit-platform
 PLATFORM_OBJ := $(PLATFORM_PARTS:%=$(PLATFORM_OUT)/hvm/%.o) $(PLATFORM_OUT)/fake.o \
     $(addprefix $(PLATFORM_OUT)/mitigation/,bugs.o decide.o)

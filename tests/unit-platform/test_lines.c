@@ -287,28 +287,28 @@ static void test_ioapic_level(void **state)
 {
     apic_enable(v);
     ioapic_write_pin(v, 20, 0x8000 | 0x55);
-    hvm_gsi_set(d, 20, true);
+    hvm_callback_gsi_set(d, 20, true);
     assert_int_equal(ioapic_read(0x38), 0xc055); /* remote IRR */
     assert_int_equal(take_interrupt(v), 0x55);
     assert_int_equal(apic_read(v, APIC_TMR + 2), 1u << 0x15);
     apic_write(v, APIC_EOI, 0);
     assert_int_equal(take_interrupt(v), 0x55); /* still up */
-    hvm_gsi_set(d, 20, false);
+    hvm_callback_gsi_set(d, 20, false);
     apic_write(v, APIC_EOI, 0);
     assert_int_equal(take_interrupt(v), -1);
     assert_int_equal(ioapic_read(0x38), 0x8055);
     /* Up while masked, then unmasked. */
     ioapic_write_pin(v, 20, 0x18055);
-    hvm_gsi_set(d, 20, true);
+    hvm_callback_gsi_set(d, 20, true);
     assert_int_equal(take_interrupt(v), -1);
     ioapic_write_pin(v, 20, 0x8055);
     assert_int_equal(take_interrupt(v), 0x55);
     /* The EOI register does as well as the local APIC's. */
-    hvm_gsi_set(d, 20, false);
+    hvm_callback_gsi_set(d, 20, false);
     mmio_write(v, VIOAPIC_BASE + 0x40, 4, 0x55);
     assert_int_equal(ioapic_read(0x38), 0x8055);
     /* Switched to edge and back: how kernels clear a stuck remote IRR. */
-    hvm_gsi_set(d, 20, true);
+    hvm_callback_gsi_set(d, 20, true);
     assert_int_equal(ioapic_read(0x38), 0xc055);
     ioapic_write_pin(v, 20, 0x10055);
     assert_int_equal(ioapic_read(0x38), 0x10055);
@@ -380,8 +380,8 @@ static void test_pci_routing(void **state)
     hvm_pci_intx_set(d, 0, 4, true);
     hvm_isa_irq_set(d, 16, true);
     hvm_isa_irq_set(d, 2, true);
-    hvm_gsi_set(d, 48, true);
-    hvm_gsi_set(d, ~0u, true);
+    hvm_callback_gsi_set(d, 48, true);
+    hvm_callback_gsi_set(d, ~0u, true);
     for (unsigned int gsi = 0; gsi < PLATFORM_NR_GSIS; gsi++)
         assert_false(platform_gsi_level(d, gsi));
 }
@@ -391,7 +391,7 @@ static void test_reset(void **state)
     pics_on(0);
     apic_enable(v);
     ioapic_write_pin(v, 20, 0x8000 | 0x55);
-    hvm_gsi_set(d, 20, true);
+    hvm_callback_gsi_set(d, 20, true);
     hvm_isa_irq_set(d, 5, true);
     platform_domain_reset(d);
     vlapic_reset(v, false);
@@ -440,12 +440,66 @@ static void test_dom0(void **state)
     assert_int_equal(take_interrupt(w), 0x99);
     apic_write(w, APIC_EOI, 0);
     assert_int_equal(fake_gsi_eois, 1);
-    hvm_gsi_set(zero, 27, true); /* its pins are not ours to raise */
+    hvm_callback_gsi_set(zero, 27, true); /* its pins are not ours to raise */
     assert_int_equal(take_interrupt(w), -1);
     assert_false(platform_port_claimed(w, 0x20));
     vlapic_set_initial_id(zero->vcpus[1], 1);
     assert_int_equal(vlapic_id(zero->vcpus[1]), 1);
     guest_destroy(zero);
+}
+
+/* A line that a guest made a PIRQ: its edges go to the port, not to the I/O APIC. */
+static void test_pirq(void **state)
+{
+    int first = vpirq_get_free(d), second = vpirq_get_free(d);
+
+    assert_true(first > 0 && second > 0 && first != second);
+    assert_int_equal(vpirq_map(d, -1, 20), -EINVAL);
+    assert_int_equal(vpirq_map(d, EVTCHN_NR_PIRQS, 20), -EINVAL);
+    assert_int_equal(vpirq_map(d, first, 48), -EINVAL);
+    assert_int_equal(vpirq_map(d, first, -1), -EINVAL);
+    assert_int_equal(vpirq_map(d, first, 20), 0);
+    assert_int_equal(vpirq_map(d, second, 20), 0); /* too late, and no error */
+    assert_true(vpirq_is_mapped(d, first));
+    assert_false(vpirq_is_mapped(d, second));
+    assert_false(vpirq_is_mapped(d, 0));
+    assert_false(vpirq_is_mapped(d, ~0u));
+
+    apic_enable(v);
+    ioapic_write_pin(v, 20, 0x8000 | 0x55);
+    fake_pirqs_sent = 0;
+    hvm_pci_intx_set(d, 1, 0, true); /* not bound: the I/O APIC's. GSI 20 */
+    assert_int_equal(take_interrupt(v), 0x55);
+    assert_int_equal(fake_pirqs_sent, 0);
+    hvm_pci_intx_set(d, 1, 0, false);
+    apic_write(v, APIC_EOI, 0);
+
+    fake_bound_pirq = first;
+    hvm_pci_intx_set(d, 1, 0, true);
+    assert_int_equal(take_interrupt(v), -1);
+    assert_int_equal(fake_pirqs_sent, 1);
+    assert_int_equal(vpirq_eoi(d, first), 0); /* still up: again */
+    assert_int_equal(fake_pirqs_sent, 2);
+    hvm_pci_intx_set(d, 1, 0, false);
+    assert_int_equal(vpirq_eoi(d, first), 0);
+    assert_int_equal(vpirq_eoi(d, ~0u), -EINVAL);
+    assert_int_equal(fake_pirqs_sent, 2);
+    /* The callback line moves while an event is raised: another raises what it noted. */
+    hvm_callback_gsi_set(d, 20, true);
+    assert_int_equal(fake_pirqs_sent, 2);
+    pulse(3);
+    assert_int_equal(fake_pirqs_sent, 3);
+    hvm_callback_gsi_set(d, 20, false);
+
+    assert_int_equal(vpirq_unmap(d, first), 0);
+    assert_int_equal(vpirq_unmap(d, EVTCHN_NR_PIRQS), -EINVAL);
+    assert_int_equal(vpirq_get_free(d), second + 1); /* `first` is still bound */
+    hvm_pci_intx_set(d, 1, 0, true);
+    assert_int_equal(take_interrupt(v), 0x55);
+    for (int i = 0; i < EVTCHN_NR_PIRQS; i++)
+        (void)vpirq_get_free(d);
+    assert_int_equal(vpirq_get_free(d), -ENOSPC);
+    fake_bound_pirq = 0;
 }
 
 int main(void)
@@ -470,6 +524,7 @@ int main(void)
         T(shared_line),
         T(pci_routing),
         T(reset),
+        T(pirq),
         cmocka_unit_test(test_dom0),
     };
 

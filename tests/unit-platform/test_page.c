@@ -262,14 +262,14 @@ static void test_lowest(void **state)
 static void test_level(void **state)
 {
     ioapic_write_pin(v, 20, 0x8000 | 0x71); /* level, to APIC 0 */
-    hvm_gsi_set(d, 20, true);
+    hvm_callback_gsi_set(d, 20, true);
     cpu_enter();
     assert_int_equal(cpu_take(), 0x71);
     cpu_eoi();
     assert_int_equal(eoi_exit, 0x71);
     cpu_enter(); /* the line is still up */
     assert_int_equal(cpu_take(), 0x71);
-    hvm_gsi_set(d, 20, false);
+    hvm_callback_gsi_set(d, 20, false);
     cpu_eoi();
     assert_int_equal(eoi_exit, 0x71);
     cpu_enter();

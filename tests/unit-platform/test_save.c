@@ -89,7 +89,7 @@ static void out_busy(struct vcpu *v)
     apic_write(v, APIC_TMICT, 100000);
     ioapic_write_pin(v, 20, 0x8055);
     ioapic_write_pin(v, 2, 0x30);
-    hvm_gsi_set(v->domain, 4, true);
+    hvm_callback_gsi_set(v->domain, 4, true);
     hvm_isa_irq_set(v->domain, 5, true);
     hvm_pci_link_route(v->domain, 2, 10);
     hvm_pci_intx_set(v->domain, 2, 0, true);
@@ -123,7 +123,7 @@ static void test_round_trip(void **state)
     assert_int_equal(hvm_wrmsr(a->vcpus[1], 0x1b, 0xfee00c00), 0);
     assert_int_equal(hvm_wrmsr(a->vcpus[1], 0x838, 5000), 0);
     /* Lines that are held up directly are not in any record: they are the callback's. */
-    hvm_gsi_set(a, 4, false);
+    hvm_callback_gsi_set(a, 4, false);
     then = fake_now;
     save(a);
     first = buf;

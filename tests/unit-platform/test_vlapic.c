@@ -506,6 +506,19 @@ static void test_callback_vector(void **state)
     assert_int_equal(take_interrupt(v), -1);
 }
 
+/* An upcall vector is not a message: it waits in IRR while software has the APIC
+ * disabled. */
+static void test_upcall_vector(void **state)
+{
+    apic_write(v, APIC_SVR, 0xff);
+    vlapic_set_irq(v, 0x80, false);
+    vlapic_set_upcall(v, 0xf3);
+    apic_write(v, APIC_SVR, 0x1ff);
+    assert_int_equal(take_interrupt(v), 0xf3);
+    apic_write(v, APIC_EOI, 0);
+    assert_int_equal(take_interrupt(v), -1);
+}
+
 /* The upcall flag stays set after its vector was taken and is not another interrupt; what
  * the APIC has behind it is. */
 static void test_behind_callback(void **state)
@@ -553,6 +566,7 @@ int main(void)
         T(init_keeps_base),
         T(msi),
         T(callback_vector),
+        T(upcall_vector),
         T(behind_callback),
     };
 

@@ -66,9 +66,9 @@ static void domain_free(struct domain *d)
     zfree(d->vcpus);
     ioreq_domain_free(d);
     grant_domain_free(d);
-    evtchn_domain_free(d);
     hypercall_domain_free(d);
     hvm_domain_destroy(d);
+    evtchn_domain_free(d); /* timers of devices raised PIRQs until now */
     p2m_free(d);
     if (d->shared_info)
         frame_put(virt_to_mfn(d->shared_info));

@@ -4,8 +4,8 @@
  * How a pending event reaches the guest is the business of evtchn_2l.c and evtchn_fifo.c.
  * The locks are in evtchn_internal.h.
  *
- * Left out: PIRQs. No guest has any (their number is 0), so that each that a caller names
- * is out of range.
+ * PIRQs are numbers that a guest gives to the lines of its emulated devices
+ * (hvm/vpirq.c); nothing physical is behind them.
  */
 #include "domain/evtchn_internal.h"
 #include "domain/sched.h"
@@ -253,6 +253,59 @@ int evtchn_bind_ipi(struct domain *d, uint32_t vcpu, uint32_t *out)
     return port < 0 ? port : 0;
 }
 
+int evtchn_bind_pirq(struct domain *d, uint32_t pirq, uint32_t *out)
+{
+    struct evtchn_domain *e = d->evtchn;
+    struct evtchn *chn;
+    int port = -ENOMEM;
+
+    if (pirq >= EVTCHN_NR_PIRQS)
+        return -EINVAL;
+    spin_lock(&e->lock);
+    if (!e->pirq_port)
+        __atomic_store_n(&e->pirq_port, zalloc(EVTCHN_NR_PIRQS * sizeof(*e->pirq_port)),
+                         __ATOMIC_RELEASE);
+    if (e->pirq_port)
+        port = e->pirq_port[pirq] ? -EEXIST : evtchn_alloc_port(d);
+    if (port >= 0) {
+        chn = evtchn_get(d, port);
+        spin_lock(&chn->lock);
+        chn->virq = pirq;
+        chn->state = EVTCHN_PIRQ;
+        spin_unlock(&chn->lock);
+        WRITE_ONCE(e->pirq_port[pirq], port);
+        *out = port;
+    }
+    spin_unlock(&e->lock);
+    return port < 0 ? port : 0;
+}
+
+/* The port of a PIRQ, or 0. */
+static uint32_t pirq_port(const struct domain *d, unsigned int pirq)
+{
+    const uint32_t *ports = __atomic_load_n(&d->evtchn->pirq_port, __ATOMIC_ACQUIRE);
+
+    return ports ? READ_ONCE(ports[pirq]) : 0;
+}
+
+bool evtchn_pirq_bound(const struct domain *d, unsigned int pirq)
+{
+    return pirq_port(d, pirq);
+}
+
+void evtchn_send_pirq(struct domain *d, unsigned int pirq)
+{
+    uint32_t port = pirq_port(d, pirq);
+    struct evtchn *chn = port ? evtchn_get(d, port) : NULL;
+
+    if (!chn)
+        return;
+    spin_lock(&chn->lock);
+    if (chn->state == EVTCHN_PIRQ && chn->virq == pirq)
+        evtchn_raise(d, chn);
+    spin_unlock(&chn->lock);
+}
+
 /* Free a port whose binding is gone; chn->lock and d's lock are held. */
 static void free_port(struct domain *d, struct evtchn *chn)
 {
@@ -347,6 +400,9 @@ again:
         if (v)
             WRITE_ONCE(v->virq_to_evtchn[chn->virq], 0);
         break;
+    case EVTCHN_PIRQ:
+        WRITE_ONCE(d->evtchn->pirq_port[chn->virq], 0);
+        break;
     default:
         break;
     }
@@ -413,9 +469,9 @@ int evtchn_bind_vcpu(struct domain *d, uint32_t port, uint32_t vcpu)
         return -EINVAL;
     spin_lock(&d->evtchn->lock);
     spin_lock(&chn->lock);
-    if (!chn->is_xen &&
-        (chn->state == EVTCHN_UNBOUND || chn->state == EVTCHN_INTERDOMAIN ||
-         (chn->state == EVTCHN_VIRQ && virq_is_global(chn->virq)))) {
+    if (!chn->is_xen && (chn->state == EVTCHN_UNBOUND ||
+                         chn->state == EVTCHN_INTERDOMAIN || chn->state == EVTCHN_PIRQ ||
+                         (chn->state == EVTCHN_VIRQ && virq_is_global(chn->virq)))) {
         chn->vcpu = vcpu;
         rc = 0;
     }
@@ -460,6 +516,10 @@ int evtchn_status(struct domain *d, struct evtchn_status *status)
         status->status = EVTCHNSTAT_virq;
         status->u.virq = chn->virq;
         break;
+    case EVTCHN_PIRQ:
+        status->status = EVTCHNSTAT_pirq;
+        status->u.pirq = chn->virq;
+        break;
     case EVTCHN_IPI:
         status->status = EVTCHNSTAT_ipi;
         break;
@@ -485,6 +545,9 @@ static void dump_port(struct domain *d, const struct evtchn *chn)
         break;
     case EVTCHN_VIRQ:
         printk("VIRQ %u\n", chn->virq);
+        break;
+    case EVTCHN_PIRQ:
+        printk("PIRQ %u\n", chn->virq);
         break;
     default:
         printk("IPI\n");
@@ -737,6 +800,7 @@ void evtchn_domain_free(struct domain *d)
         zfree(e->bucket[i]);
     }
     zfree(e->extra_info);
+    zfree(e->pirq_port);
     zfree(e);
     d->evtchn = NULL;
 }

@@ -6,6 +6,8 @@
 
 struct evtchn_status;
 
+#define EVTCHN_NR_PIRQS 256 /* of an HVM guest */
+
 int evtchn_domain_init(struct domain *d);
 void evtchn_domain_destroy(struct domain *d); /* closes all ports */
 void evtchn_domain_free(struct domain *d);    /* with the last reference */
@@ -35,6 +37,11 @@ bool evtchn_upcall_pending(const struct vcpu *v);
  * vector (hvm/intr.c: hvm_evtchn_upcall). */
 void evtchn_set_upcall(struct vcpu *v);
 
+/* Raise the port that a PIRQ is bound to, if it is. No event channel lock is held. */
+void evtchn_send_pirq(struct domain *d, unsigned int pirq);
+/* Is it bound? Any context. */
+bool evtchn_pirq_bound(const struct domain *d, unsigned int pirq);
+
 /* For SCHEDOP_poll. Between begin and end, an event on `port` (0: on any) of v's domain
  * wakes v. A port is pending whether it is masked or not. */
 void evtchn_poll_begin(struct vcpu *v, unsigned int port);
@@ -60,6 +67,9 @@ int evtchn_alloc_unbound(struct domain *d, domid_t remote, uint32_t *port);
 int evtchn_bind_interdomain(struct domain *d, struct domain *remote, uint32_t remote_port,
                             uint32_t *port);
 int evtchn_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu, uint32_t *port);
+/* Numbers are below EVTCHN_NR_PIRQS, the guest's own; whether something raises one does
+ * not matter. -EINVAL, -EEXIST, -ENOSPC, -ENOMEM. */
+int evtchn_bind_pirq(struct domain *d, uint32_t pirq, uint32_t *port);
 int evtchn_bind_ipi(struct domain *d, uint32_t vcpu, uint32_t *port);
 int evtchn_bind_vcpu(struct domain *d, uint32_t port, uint32_t vcpu);
 int evtchn_close(struct domain *d, uint32_t port);

@@ -29,6 +29,7 @@ enum evtchn_state {
     EVTCHN_INTERDOMAIN,
     EVTCHN_VIRQ,
     EVTCHN_IPI,
+    EVTCHN_PIRQ,
 };
 
 struct evtchn {
@@ -44,7 +45,7 @@ struct evtchn {
     void (*notify)(struct vcpu *v, unsigned int port);
     bool is_xen;       /* this end is the hypervisor's */
     domid_t remote_id; /* UNBOUND: who may bind */
-    uint16_t virq;
+    uint16_t virq;     /* VIRQ, or PIRQ: its number */
     uint32_t remote_port;
     struct domain *remote; /* INTERDOMAIN */
 };
@@ -71,6 +72,7 @@ struct evtchn_domain {
     unsigned int pollers;  /* vCPUs in SCHEDOP_poll; atomic */
     bool layout32;         /* shared_info as 32-bit guests see it */
     struct evtchn_fifo *fifo;
+    uint32_t *pirq_port;          /* of each PIRQ, 0: not bound; NULL: none ever was */
     struct vcpu_info *extra_info; /* of vCPUs that have none in shared_info */
 };
 

@@ -241,7 +241,9 @@ struct hvm_domain {
     uint64_t params[HVM_NR_PARAMS_MAX]; /* HVM_PARAM_*; hypercall/hvm_op.c */
     enum callback_via_type callback_via;
     uint32_t callback_value; /* vector, GSI or dev << 2 | intx */
-    bool callback_asserted;
+    /* The line, if it is one: only while vCPU 0 has no upcall vector. */
+    struct spinlock callback_lock; /* guards callback_asserted: it says how the line is */
+    bool callback_line, callback_asserted;
     struct vioapic *vioapic;
     struct vpic *vpic; /* both PICs */
     struct vpit *vpit;

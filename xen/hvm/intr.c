@@ -84,7 +84,7 @@ void hvm_evtchn_upcall(struct vcpu *v)
     struct hvm_domain *hd = v->domain->hvm;
 
     if (v->hvm->evtchn_upcall_vector) {
-        vlapic_set_irq(v, v->hvm->evtchn_upcall_vector, false);
+        vlapic_set_upcall(v, v->hvm->evtchn_upcall_vector);
         return;
     }
     switch (hd->callback_via) {
@@ -103,20 +103,69 @@ void hvm_evtchn_upcall(struct vcpu *v)
     }
 }
 
+/* callback_lock is held. */
+static void set_callback_line(struct domain *d, bool level)
+{
+    struct hvm_domain *hd = d->hvm;
+
+    if (level == hd->callback_asserted)
+        return;
+    WRITE_ONCE(hd->callback_asserted, level);
+    if (hd->callback_via == CALLBACK_GSI)
+        hvm_callback_gsi_set(d, hd->callback_value, level);
+    else
+        hvm_callback_intx_set(d, hd->callback_value >> 2, hd->callback_value & 3, level);
+}
+
 /* The callback line is level: asserted while vCPU 0 has an upcall pending. Called also on
  * the way into the guest, for the guest clears the flag without telling. */
 void hvm_callback_update(struct domain *d)
 {
     struct hvm_domain *hd = d->hvm;
-    bool level = evtchn_upcall_pending(d->vcpus[0]);
 
-    if (level == hd->callback_asserted)
+    if (evtchn_upcall_pending(d->vcpus[0]) == READ_ONCE(hd->callback_asserted))
         return;
-    hd->callback_asserted = level;
-    if (hd->callback_via == CALLBACK_GSI)
-        hvm_gsi_set(d, hd->callback_value, level);
-    else if (hd->callback_via == CALLBACK_PCI_INTX)
-        hvm_pci_intx_set(d, hd->callback_value >> 2, hd->callback_value & 3, level);
+    spin_lock(&hd->callback_lock);
+    set_callback_line(d, hd->callback_line && evtchn_upcall_pending(d->vcpus[0]));
+    spin_unlock(&hd->callback_lock);
+}
+
+/* callback_lock is held. A vCPU 0 with a vector of its own does not use the line. */
+static void route_callback(struct domain *d, enum callback_via_type via, uint32_t value)
+{
+    struct hvm_domain *hd = d->hvm;
+    struct vcpu *first = domain_vcpu(d, 0);
+
+    set_callback_line(d, false); /* let the old line go */
+    hd->callback_via = via;
+    hd->callback_value = value;
+    WRITE_ONCE(hd->callback_line, (via == CALLBACK_GSI || via == CALLBACK_PCI_INTX) &&
+                                      first && !first->hvm->evtchn_upcall_vector);
+}
+
+void hvm_set_callback(struct domain *d, enum callback_via_type via, uint32_t value)
+{
+    struct hvm_domain *hd = d->hvm;
+    struct vcpu *first = domain_vcpu(d, 0);
+
+    spin_lock(&hd->callback_lock);
+    route_callback(d, via, value);
+    spin_unlock(&hd->callback_lock);
+    if (first && evtchn_upcall_pending(first))
+        hvm_evtchn_upcall(first);
+}
+
+void hvm_set_upcall_vector(struct vcpu *v, uint8_t vector)
+{
+    struct hvm_domain *hd = v->domain->hvm;
+
+    spin_lock(&hd->callback_lock);
+    WRITE_ONCE(v->hvm->evtchn_upcall_vector, vector);
+    if (v->id == 0)
+        route_callback(v->domain, hd->callback_via, hd->callback_value);
+    spin_unlock(&hd->callback_lock);
+    if (evtchn_upcall_pending(v))
+        hvm_evtchn_upcall(v);
 }
 
 /* AMD APM vol 2, 8.2.9; Intel SDM vol 3, table 6-5. */

@@ -27,6 +27,11 @@ bool hvm_wake_event_pending(struct vcpu *v);
 bool hvm_can_take_interrupt(struct vcpu *v);
 /* Callback line of event channels in line with vCPU 0's upcall flag. */
 void hvm_callback_update(struct domain *d);
+/* HVM_PARAM_CALLBACK_IRQ: how vCPU 0 (or with a vector, each) hears of events. `value`: a
+ * vector, a GSI, or device << 2 | INTx. */
+void hvm_set_callback(struct domain *d, enum callback_via_type via, uint32_t value);
+/* HVMOP_set_evtchn_upcall_vector: v hears of events by its local APIC. */
+void hvm_set_upcall_vector(struct vcpu *v, uint8_t vector);
 /* A third fault while two are delivered: the guest shuts down, as
  * HVM_PARAM_TRIPLE_FAULT_REASON says (reboot by default). */
 void hvm_triple_fault(struct vcpu *v);

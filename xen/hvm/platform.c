@@ -7,6 +7,7 @@
  * interrupt. Several sources may hold one line up: it falls when the last lets go.
  */
 #include "hvm/platform_device.h"
+#include "hvm/vpirq.h"
 #include "hvm/vioapic.h"
 #include "hvm/vpic.h"
 #include "hvm/vpit.h"
@@ -190,11 +191,23 @@ static enum apic_sent line_up(struct domain *d, unsigned int gsi)
 
     if (p->gsi_count[gsi]++)
         return APIC_SENT_COALESCED;
-    if (d->hvm->vioapic)
+    if (unlikely(vpirq_edge(d, gsi)))
+        apic = APIC_SENT;
+    else if (d->hvm->vioapic)
         apic = vioapic_raise(d, gsi);
     if (d->hvm->vpic && irq >= 0)
         pic = vpic_set_line(d, irq, true);
     return max(apic, pic);
+}
+
+/* Let irq_lock go after lines were set. */
+static void lines_unlock(struct domain *d)
+{
+    struct platform *p = d->hvm->platform;
+
+    spin_unlock(&p->irq_lock);
+    if (unlikely(READ_ONCE(p->pirq_edges)))
+        vpirq_raise_edges(d);
 }
 
 static void line_down(struct domain *d, unsigned int gsi)
@@ -232,10 +245,10 @@ void hvm_isa_irq_set(struct domain *d, unsigned int irq, bool level)
         p->isa_level ^= 1u << irq;
         line_set(d, isa_to_gsi(irq), level);
     }
-    spin_unlock(&p->irq_lock);
+    lines_unlock(d);
 }
 
-void hvm_gsi_set(struct domain *d, unsigned int gsi, bool level)
+void hvm_callback_gsi_set(struct domain *d, unsigned int gsi, bool level)
 {
     struct platform *p = d->hvm->platform;
 
@@ -260,15 +273,13 @@ static inline unsigned int intx_to_link(unsigned int device, unsigned int intx)
     return (device + intx) & 3;
 }
 
-void hvm_pci_intx_set(struct domain *d, unsigned int device, unsigned int intx,
-                      bool level)
+/* irq_lock is held. */
+static void pci_intx_set(struct domain *d, unsigned int device, unsigned int intx,
+                         bool level)
 {
     struct platform *p = d->hvm->platform;
     unsigned int link, route;
 
-    if (device >= 32 || intx >= 4)
-        return;
-    spin_lock(&p->irq_lock);
     if ((p->pci_level[intx] >> device & 1) != level) {
         p->pci_level[intx] ^= 1u << device;
         line_set(d, intx_to_gsi(device, intx), level);
@@ -278,7 +289,24 @@ void hvm_pci_intx_set(struct domain *d, unsigned int device, unsigned int intx,
         if (route && p->link_count[link] == (level ? 1 : 0))
             line_set(d, isa_to_gsi(route), level);
     }
-    spin_unlock(&p->irq_lock);
+}
+
+void hvm_pci_intx_set(struct domain *d, unsigned int device, unsigned int intx,
+                      bool level)
+{
+    if (device >= 32 || intx >= 4)
+        return;
+    spin_lock(&d->hvm->platform->irq_lock);
+    pci_intx_set(d, device, intx, level);
+    lines_unlock(d);
+}
+
+void hvm_callback_intx_set(struct domain *d, unsigned int device, unsigned int intx,
+                           bool level)
+{
+    spin_lock(&d->hvm->platform->irq_lock);
+    pci_intx_set(d, device, intx, level);
+    spin_unlock(&d->hvm->platform->irq_lock);
 }
 
 int hvm_pci_link_route(struct domain *d, unsigned int link, unsigned int isa_irq)
@@ -297,7 +325,7 @@ int hvm_pci_link_route(struct domain *d, unsigned int link, unsigned int isa_irq
         if (isa_irq)
             line_up(d, isa_to_gsi(isa_irq));
     }
-    spin_unlock(&p->irq_lock);
+    lines_unlock(d);
     return 0;
 }
 
@@ -311,7 +339,7 @@ enum apic_sent platform_gsi_pulse(struct domain *d, unsigned int gsi)
     spin_lock(&p->irq_lock);
     sent = line_up(d, gsi);
     line_down(d, gsi);
-    spin_unlock(&p->irq_lock);
+    lines_unlock(d);
     return sent;
 }
 
@@ -323,7 +351,7 @@ void platform_gsi_hold(struct domain *d, unsigned int gsi, bool level)
         return;
     spin_lock(&p->irq_lock);
     line_set(d, gsi, level);
-    spin_unlock(&p->irq_lock);
+    lines_unlock(d);
 }
 
 enum apic_sent platform_isa_pulse(struct domain *d, unsigned int irq)

@@ -46,15 +46,22 @@ int platform_set_acpi_location(struct domain *d, uint64_t location);
 
 /* Interrupt lines, any context without p2m or run-queue locks. */
 void hvm_isa_irq_set(struct domain *d, unsigned int irq, bool level);
-void hvm_gsi_set(struct domain *d, unsigned int gsi, bool level);
 void hvm_pci_intx_set(struct domain *d, unsigned int device, unsigned int intx,
                       bool level);
+/* The callback line's sources; these may be called while an event is raised. */
+void hvm_callback_gsi_set(struct domain *d, unsigned int gsi, bool level);
+void hvm_callback_intx_set(struct domain *d, unsigned int device, unsigned int intx,
+                           bool level);
 int hvm_pci_link_route(struct domain *d, unsigned int link, unsigned int isa_irq);
 /* Message signalled interrupt as the device would write it. -EINVAL for a bad message. */
 int hvm_inject_msi(struct domain *d, uint64_t addr, uint32_t data);
 
 /* Local APIC */
 void vlapic_set_irq(struct vcpu *v, uint8_t vector, bool level);
+/* The vCPU's upcall vector. It is taken into IRR also while software has the APIC
+ * disabled, and waits there: Linux names the vector while it resumes, before it enables
+ * its APIC, and an upcall that is pending already raises nothing a second time. */
+void vlapic_set_upcall(struct vcpu *v, uint8_t vector);
 /* Highest deliverable vector (above PPR), -1 if none; looks at ExtINT of the PIC as well.
  */
 struct hvm_intack {

@@ -10,6 +10,7 @@
 
 #include "hvm/platform.h"
 #include "hvm/vlapic.h"
+#include "domain/evtchn.h"
 
 #define PLATFORM_NR_GSIS 48
 #define PLATFORM_NR_ISA  16
@@ -39,10 +40,14 @@ struct platform {
     unsigned int lowest_turn; /* vCPU that got the last lowest-priority message */
     /* Levels of the lines, and how many of them are up per GSI. */
     uint8_t gsi_count[PLATFORM_NR_GSIS];
-    uint64_t gsi_level; /* hvm_gsi_set() */
+    uint64_t gsi_level; /* hvm_callback_gsi_set() */
     uint16_t isa_level;
     uint32_t pci_level[4]; /* [INTx], bit = device */
     uint8_t link_count[4];
+    /* PIRQs (vpirq.c): of each GSI (0: none), and which numbers are given away. */
+    uint8_t gsi_pirq[PLATFORM_NR_GSIS];
+    uint64_t pirq_taken[EVTCHN_NR_PIRQS / 64];
+    uint64_t pirq_edges; /* GSIs to be raised; atomic */
 
     struct spinlock port_lock; /* guards changes of the port table */
 };

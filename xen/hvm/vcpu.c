@@ -295,8 +295,7 @@ __noreturn void hvm_vcpu_loop(struct vcpu *v)
 
         while (work_before_entry(v))
             ;
-        if (unlikely(v->domain->hvm->callback_via == CALLBACK_GSI ||
-                     v->domain->hvm->callback_via == CALLBACK_PCI_INTX))
+        if (unlikely(READ_ONCE(v->domain->hvm->callback_line)))
             hvm_callback_update(v->domain);
         cpu = this_cpu();
         /* From here whoever changes something that this vCPU must see kicks this CPU: the

@@ -68,10 +68,9 @@ bool vlapic_vector_pending(const struct vlapic *s, uint8_t vector)
             (READ_ONCE(s->page[(APIC_IRR + vector / 32) * 4]) >> vector % 32 & 1));
 }
 
-bool vlapic_accept(struct vlapic *s, uint8_t vector, bool level)
+/* Into IRR; the APIC may be disabled by software. */
+static inline bool request(struct vlapic *s, uint8_t vector, bool level)
 {
-    if (unlikely(!s->sw_enabled))
-        return false;
     if (unlikely(vector < 16)) {
         vlapic_esr_raise(s, APIC_ESR_RECV_VECTOR);
         return false;
@@ -84,6 +83,19 @@ bool vlapic_accept(struct vlapic *s, uint8_t vector, bool level)
             clear_vector(s->tmr, vector);
     }
     return !test_and_set_vector(s->irr, vector);
+}
+
+bool vlapic_accept(struct vlapic *s, uint8_t vector, bool level)
+{
+    return likely(s->sw_enabled) && request(s, vector, level);
+}
+
+void vlapic_set_upcall(struct vcpu *v, uint8_t vector)
+{
+    struct vlapic *s = v->hvm->vlapic;
+
+    if (s->hw_enabled && request(s, vector, false))
+        vcpu_kick(v);
 }
 
 void vlapic_set_irq(struct vcpu *v, uint8_t vector, bool level)

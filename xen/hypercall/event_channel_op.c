@@ -2,6 +2,7 @@
  * are the same for 32-bit callers. SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hypercall/abi.h"
 #include "domain/evtchn.h"
+#include "hvm/vpirq.h"
 #include <xen/event_channel.h>
 
 union evtchn_args {
@@ -9,6 +10,7 @@ union evtchn_args {
     struct evtchn_bind_interdomain bind_interdomain;
     struct evtchn_bind_virq bind_virq;
     struct evtchn_bind_ipi bind_ipi;
+    struct evtchn_bind_pirq bind_pirq;
     struct evtchn_close close;
     struct evtchn_send send;
     struct evtchn_status status;
@@ -137,8 +139,11 @@ long do_event_channel_op(struct hcall *c)
     case EVTCHNOP_bind_ipi:
         rc = evtchn_bind_ipi(d, a.bind_ipi.vcpu, &a.bind_ipi.port);
         return give_port(c, rc, &a, bytes[cmd], d, a.bind_ipi.port);
-    case EVTCHNOP_bind_pirq: /* beyond the number of PIRQs, which is 0 */
-        return -EINVAL;
+    case EVTCHNOP_bind_pirq:
+        if (!vpirq_is_mapped(d, a.bind_pirq.pirq))
+            return -EINVAL;
+        rc = evtchn_bind_pirq(d, a.bind_pirq.pirq, &a.bind_pirq.port);
+        return give_port(c, rc, &a, bytes[cmd], d, a.bind_pirq.port);
     case EVTCHNOP_close:
         return evtchn_close(d, a.close.port);
     case EVTCHNOP_status:

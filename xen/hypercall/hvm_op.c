@@ -63,39 +63,27 @@ static const uint8_t params[HVM_NR_PARAMS] = {
     [HVM_PARAM_MCA_CAP] = P_TOOL | P_SET_ONCE,
 };
 
-/* HVM_PARAM_CALLBACK_IRQ: how vCPU 0 (or with a vector, each) hears of events. */
 static void set_callback(struct vcpu *caller, struct domain *d, uint64_t value)
 {
-    struct hvm_domain *hd = d->hvm;
-    struct vcpu *first = domain_vcpu(d, 0);
+    enum callback_via_type via = CALLBACK_NONE;
+    uint32_t what = (uint8_t)value;
 
-    if (hd->callback_asserted) { /* let the old line go */
-        hd->callback_asserted = false;
-        if (hd->callback_via == CALLBACK_GSI)
-            hvm_gsi_set(d, hd->callback_value, false);
-        else if (hd->callback_via == CALLBACK_PCI_INTX)
-            hvm_pci_intx_set(d, hd->callback_value >> 2, hd->callback_value & 3, false);
-    }
-    hd->callback_via = CALLBACK_NONE;
     switch (value >> 56) {
     case HVM_PARAM_CALLBACK_TYPE_GSI:
-        hd->callback_value = (uint8_t)value;
-        if (hd->callback_value)
-            hd->callback_via = CALLBACK_GSI;
+        if (what)
+            via = CALLBACK_GSI;
         break;
     case HVM_PARAM_CALLBACK_TYPE_PCI_INTX:
-        hd->callback_value = (uint8_t)(value >> 11 & 31) << 2 | (value & 3);
-        hd->callback_via = CALLBACK_PCI_INTX;
+        via = CALLBACK_PCI_INTX;
+        what = (uint8_t)(value >> 11 & 31) << 2 | (value & 3);
         break;
     case HVM_PARAM_CALLBACK_TYPE_VECTOR:
-        hd->callback_value = (uint8_t)value;
-        hd->callback_via = CALLBACK_VECTOR;
+        via = CALLBACK_VECTOR;
         break;
     }
     if (caller->domain == d)
         hypercall_latch_layout(caller);
-    if (first && evtchn_upcall_pending(first))
-        hvm_evtchn_upcall(first);
+    hvm_set_callback(d, via, what);
 }
 
 /* Is this value one that the parameter can have? Returns what to store in *value. */
@@ -230,9 +218,7 @@ static long set_upcall_vector(struct hcall *c)
     v = domain_vcpu(c->v->domain, arg.vcpu);
     if (!v)
         return -ENOENT;
-    WRITE_ONCE(v->hvm->evtchn_upcall_vector, arg.vector);
-    if (evtchn_upcall_pending(v))
-        hvm_evtchn_upcall(v);
+    hvm_set_upcall_vector(v, arg.vector);
     return 0;
 }
 

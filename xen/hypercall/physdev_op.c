@@ -1,11 +1,14 @@
-/* physdev_op: what Dom0 tells of the machine's PCI devices (public/physdev.h). The
- * layouts are the same for 32-bit callers. SPDX-License-Identifier: GPL-2.0-or-later
+/* physdev_op: what Dom0 tells of the machine's PCI devices, and the PIRQs of HVM guests
+ * (public/physdev.h). The layouts are the same for 32-bit callers.
+ * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * HVM callers have no physical interrupts to bind: Dom0 programs its virtual I/O APIC and
- * its devices' MSIs. So the PIRQ ops do not exist, as on stock Xen for a domain without
- * XEN_X86_EMU_USE_PIRQ.
+ * Nobody has physical interrupts to bind: Dom0 programs its virtual I/O APIC and its
+ * devices' MSIs. PIRQs are the lines of emulated devices (hvm/vpirq.c), for a domain with
+ * XEN_X86_EMU_USE_PIRQ; for others these ops do not exist, as on stock Xen. A line can be
+ * mapped, an MSI cannot.
  */
 #include "hypercall/abi.h"
+#include "hvm/vpirq.h"
 #include <xen/physdev.h>
 
 static uint8_t known[65536 / 8]; /* of segment 0, by bus and devfn; atomic */
@@ -72,8 +75,88 @@ static long dbgp(struct hcall *c)
     return 0;
 }
 
+static long map_pirq(struct hcall *c)
+{
+    struct physdev_map_pirq arg;
+    int rc;
+
+    if (copy_from_guest(&arg, c->arg[1], sizeof(arg)))
+        return -EFAULT;
+    if (arg.domid != DOMID_SELF)
+        return -EPERM; /* passing a device through */
+    if (arg.type != MAP_PIRQ_TYPE_GSI)
+        return -EINVAL;
+    rc = vpirq_map(c->v->domain, arg.pirq, arg.index);
+    return rc ? rc : copy_to_guest(c->arg[1], &arg, sizeof(arg));
+}
+
+static long unmap_pirq(struct hcall *c)
+{
+    struct physdev_unmap_pirq arg;
+
+    if (copy_from_guest(&arg, c->arg[1], sizeof(arg)))
+        return -EFAULT;
+    if (arg.domid != DOMID_SELF)
+        return -EPERM;
+    return vpirq_unmap(c->v->domain, arg.pirq);
+}
+
+static long pirq_eoi(struct hcall *c)
+{
+    struct physdev_eoi arg;
+
+    if (copy_from_guest(&arg, c->arg[1], sizeof(arg)))
+        return -EFAULT;
+    return vpirq_eoi(c->v->domain, arg.irq);
+}
+
+static long irq_status_query(struct hcall *c)
+{
+    struct physdev_irq_status_query arg;
+
+    if (copy_from_guest(&arg, c->arg[1], sizeof(arg)))
+        return -EFAULT;
+    if (!vpirq_is_mapped(c->v->domain, arg.irq))
+        return -EINVAL;
+    arg.flags = XENIRQSTAT_needs_eoi;
+    return copy_to_guest(c->arg[1], &arg, sizeof(arg));
+}
+
+static long get_free_pirq(struct hcall *c)
+{
+    struct physdev_get_free_pirq arg;
+    int pirq;
+
+    if (copy_from_guest(&arg, c->arg[1], sizeof(arg)))
+        return -EFAULT;
+    pirq = vpirq_get_free(c->v->domain);
+    if (pirq < 0)
+        return pirq;
+    arg.pirq = pirq;
+    return copy_to_guest(c->arg[1], &arg, sizeof(arg));
+}
+
+static long pirq_op(struct hcall *c)
+{
+    switch ((uint32_t)c->arg[0]) {
+    case PHYSDEVOP_map_pirq:
+        return map_pirq(c);
+    case PHYSDEVOP_unmap_pirq:
+        return unmap_pirq(c);
+    case PHYSDEVOP_eoi:
+        return pirq_eoi(c);
+    case PHYSDEVOP_irq_status_query:
+        return irq_status_query(c);
+    case PHYSDEVOP_get_free_pirq:
+        return get_free_pirq(c);
+    }
+    return -ENOSYS;
+}
+
 long do_physdev_op(struct hcall *c)
 {
+    if (c->v->domain->emulation_flags & XEN_X86_EMU_USE_PIRQ)
+        return pirq_op(c);
     if (!c->v->domain->is_privileged)
         return -ENOSYS;
     switch ((uint32_t)c->arg[0]) {

@@ -117,9 +117,14 @@ static const uint8_t who_event_channel_op[] = {
     [EVTCHNOP_set_priority] = WHO_ANY,
 };
 
-/* Of the physical interrupt ops an HVM caller has none; the device ops are Dom0's, and
- * for others they do not exist. */
+/* The PIRQ ops are for HVM guests that have them, the device ops are Dom0's; for others
+ * they do not exist. */
 static const uint8_t who_physdev_op[] = {
+    [PHYSDEVOP_map_pirq] = WHO_ANY,
+    [PHYSDEVOP_unmap_pirq] = WHO_ANY,
+    [PHYSDEVOP_eoi] = WHO_ANY,
+    [PHYSDEVOP_irq_status_query] = WHO_ANY,
+    [PHYSDEVOP_get_free_pirq] = WHO_ANY,
     [PHYSDEVOP_pci_mmcfg_reserved] = WHO_ANY,
     [PHYSDEVOP_pci_device_add] = WHO_ANY,
     [PHYSDEVOP_pci_device_remove] = WHO_ANY,
