@@ -88,7 +88,7 @@ static int add_argument(FILE *text, char **argv, int *i, const char **file,
     if (!strncmp(a, "--", 2))
         return add_line(text, a + 2, (size_t)(equals - a - 2), equals + 1, f);
     if (a[0] == '-')
-        return fail_with(f, -EINVAL, "there is no option '%s'", a);
+        return fail_with(f, -EINVAL, "there is no option '%s'; keys are --KEY VALUE", a);
     if (equals && !memchr(a, '/', (size_t)(equals - a)))
         return add_line(text, a, (size_t)(equals - a), equals + 1, f);
     if (*file)

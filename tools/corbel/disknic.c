@@ -48,8 +48,8 @@ static int place_disk(struct disk_config *d, const char *vdev, const char *spec,
     }
     return fail_with(
         f, -EINVAL,
-        "disk '%s': %s is no place for a disk; hda to hdd are IDE, vda to vdz virtio",
-        spec, vdev);
+        "disk '%s': %s is no place for a disk; hda to hdd are IDE, vda to vdz virtio%s",
+        spec, vdev, vdev[0] == 'f' ? ", and there is no floppy drive" : "");
 }
 
 static int keep_disk(struct guest_config *c, struct disk_config *d, const char *spec,

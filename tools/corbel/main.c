@@ -67,8 +67,13 @@ int main(int argc, char **argv)
         return 0;
     }
     for (unsigned i = 0; i < COMMANDS; i++) {
-        if (!strcmp(argv[1], commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        if (argc == 3 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"))) {
+            printf("corbel %s: %s; see corbel(8)\n", commands[i].name, commands[i].help);
+            return 0;
+        }
+        return commands[i].run(argc - 1, argv + 1);
     }
     fprintf(stderr, "corbel: there is no command '%s'; 'corbel help' lists them\n",
             argv[1]);
