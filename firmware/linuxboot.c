@@ -9,11 +9,13 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "firmware.h"
 
+#define MIB         ((uint64_t)1 << 20)
 #define KERNEL_MOST (256u << 20)
 #define INITRD_MOST (1u << 30)
 #define ROM_FILE    "linuxboot_dma.bin"
@@ -32,7 +34,9 @@ enum {
     HDR_CMDLINE = 0x228,
     HDR_INITRD_MAX = 0x22c,
     HDR_CMDLINE_SIZE = 0x238,
-    HDR_BYTES = 0x260,
+    HDR_PREFERRED = 0x258, /* where it unpacks itself */
+    HDR_INIT_SIZE = 0x260, /* what it needs there until it knows the memory map */
+    HDR_BYTES = 0x264,
 
     LOADER_QEMU = 0xb0, /* whose option ROM it is */
     LOADED_HIGH = 1 << 0,
@@ -40,6 +44,7 @@ enum {
     VERSION_CMDLINE = 0x202,
     VERSION_INITRD_MAX = 0x203,
     VERSION_CMDLINE_SIZE = 0x206,
+    VERSION_INIT_SIZE = 0x20a,
     SECTOR = 512,
     SETUP_SECTS_DEFAULT = 4,
     CMDLINE_MOST_OLD = 255,
@@ -127,6 +132,33 @@ static int check_cmdline(const struct boot_image *i, const char *cmdline,
                : 0;
 }
 
+/* The end of what the kernel occupies at first. */
+static uint64_t kernel_end(const struct boot_image *i)
+{
+    uint64_t end = KERNEL_AT + i->kernel_bytes - i->setup_bytes, at, unpacked;
+
+    if (i->version < VERSION_INIT_SIZE)
+        return end;
+    at = load_le64(i->kernel + HDR_PREFERRED);
+    if (at < KERNEL_AT || at > UINT32_MAX)
+        at = KERNEL_AT;
+    unpacked = at + load_le32(i->kernel + HDR_INIT_SIZE);
+    return end > unpacked ? end : unpacked;
+}
+
+static int check_memory(const struct machine *m, const struct boot_image *i,
+                        const char *file, struct error *error)
+{
+    uint64_t ram = m->board.ram_below_4g - RAM_KEPT, end = kernel_end(i);
+
+    return end > ram ? error_set(error, -ENOSPC,
+                                 "-kernel '%s' needs at least %" PRIu64
+                                 " MiB of memory to start, and the guest has %" PRIu64,
+                                 file, (end + RAM_KEPT + MIB - 1) / MIB,
+                                 m->board.ram_below_4g / MIB)
+                     : 0;
+}
+
 /* As high as the kernel can reach, below what the firmware keeps; 0: there is no room. */
 static uint32_t initrd_address(const struct machine *m, const struct boot_image *i)
 {
@@ -136,7 +168,7 @@ static uint32_t initrd_address(const struct machine *m, const struct boot_image 
         end = load_le32(i->kernel + HDR_INITRD_MAX) + 1ull;
     if (end > ram)
         end = ram;
-    uint64_t least = KERNEL_AT + i->kernel_bytes - i->setup_bytes;
+    uint64_t least = kernel_end(i);
     return end > least && end - least > i->initrd_bytes
                ? (uint32_t)((end - i->initrd_bytes) & ~4095ull)
                : 0;
@@ -184,6 +216,8 @@ int firmware_add_kernel(struct machine *m, const char *kernel, const char *initr
 
     if (!err)
         err = check_kernel(&i, kernel, error);
+    if (!err)
+        err = check_memory(m, &i, kernel, error);
     if (!err)
         err = check_cmdline(&i, cmdline, error);
     if (!err && initrd)

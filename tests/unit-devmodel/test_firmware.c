@@ -227,6 +227,17 @@ static void test_kernel(void **state)
     store_le32(kernel + 0x22c, 0x101000);
     k = temporary("kernel", kernel, sizeof(kernel));
     refused(&b, -ENOSPC, "-nodefaults", "-kernel", k, "-initrd", i);
+    /* It unpacks itself to 16 MiB, and needs 40 MiB there. */
+    store_le32(kernel + 0x238, 2047);
+    store_le32(kernel + 0x22c, 0x7fffffff);
+    store_le32(kernel + 0x258, 16 << 20);
+    store_le32(kernel + 0x260, 40 << 20);
+    k = temporary("kernel", kernel, sizeof(kernel));
+    refused(&b, -ENOSPC, "-nodefaults", "-m", "48", "-kernel", k);
+    refused(&b, -ENOSPC, "-nodefaults", "-m", "56", "-kernel", k);
+    bench_start(&b, "-nodefaults", "-m", "58", "-kernel", k, "-initrd", i, NULL);
+    assert_true(key_u32(&b, 0x0a) >= 56 << 20);
+    bench_stop(&b);
     kernel[0x1f1] = 255;
     k = temporary("kernel", kernel, sizeof(kernel));
     refused(&b, -ENOEXEC, "-nodefaults", "-kernel", k);
