@@ -55,7 +55,7 @@ SYSTEM_TESTS += tests/system/guests tests/system/bad-guests tests/system/leaks
 GUESTS_ROOT := $(B)/cache/guests-root
 $(GUESTS_ROOT).stamp: tools/dom0/fetch-packages | $(DEPS_STAMP)
 	tools/dom0/fetch-packages $(B)/cache/debs $(GUESTS_ROOT) memtest86+ ipxe grub-rescue-pc \
-	    syslinux syslinux-common
+	    syslinux syslinux-common isolinux grub-firmware-qemu u-boot-qemu
 	@touch $@
 
 # What must work every time, many times over: SOAK=20 boots and more (tests/system/soak).
