@@ -163,6 +163,9 @@ static void handle(struct client *c, json_t *request)
     json_t *reply = run(c, request);
     json_t *id = json_object_get(request, "id");
 
+    /* A text that was cut inside a character, or a file's name, may not be UTF-8. */
+    if (!reply)
+        reply = error_object("GenericError", "the answer cannot be written as JSON");
     if (id)
         json_object_set(reply, "id", id);
     send_json(c, reply);

@@ -31,10 +31,11 @@
 #include "block.h"
 #include "xen_blkif.h"
 
-#define PATH           256u
-#define DEVICES_MOST   64u
-#define EVENTS_AT_ONCE 32u
-#define WATCH_BACKENDS "qdisks" /* tokens; of a front end it is its path */
+#define PATH            256u
+#define DEVICES_MOST    64u
+#define EVENTS_AT_ONCE  32u
+#define CHANGES_AT_ONCE 64u /* in xenstore: the guest may write faster than we look */
+#define WATCH_BACKENDS  "qdisks" /* tokens; of a front end it is its path */
 
 struct qdisk {
     struct qdisks *all;
@@ -44,6 +45,7 @@ struct qdisk {
     struct block_backend *drive;
     bool own_drive; /* opened for this, not an emulated drive's */
     bool read_only;
+    bool changed;       /* its front end wrote something since the last look */
     struct blkif *ring; /* while connected */
     struct qdisk *next;
 };
@@ -428,17 +430,20 @@ static void store_changed(uv_poll_t *handle, int status, int events)
     bool backends = false;
     char **watch;
 
-    while ((watch = xs_check_watch(q->store))) {
+    /* What is left keeps the descriptor readable. Many changes need one look. */
+    for (unsigned n = 0; n < CHANGES_AT_ONCE && (watch = xs_check_watch(q->store)); n++) {
         const char *token = watch[XS_WATCH_TOKEN];
         bool ours = strcmp(token, WATCH_BACKENDS) == 0;
         backends |= ours;
-        for (struct qdisk *d = ours ? NULL : q->first; d; d = d->next) {
-            if (strcmp(token, d->front) == 0) {
-                look_at(d);
-                break;
-            }
-        }
+        for (struct qdisk *d = ours ? NULL : q->first; d; d = d->next)
+            d->changed |= strcmp(token, d->front) == 0;
         free(watch);
+    }
+    for (struct qdisk *d = q->first; d; d = d->next) {
+        if (d->changed) {
+            d->changed = false;
+            look_at(d);
+        }
     }
     if (backends && scan(q, &error))
         dev_log(NULL, LOG_ERROR, "%s", error.text);
