@@ -69,7 +69,7 @@ struct vcpu {
     struct guest_area *time_guest;     /* and a second vcpu_time_info */
     uint64_t pvclock_tsc_offset;       /* of the last pvclock_update() */
     ns_t pvclock_updated;              /* when that was; 0: not yet, or not valid */
-    uint16_t virq_to_evtchn[24];
+    uint32_t virq_to_evtchn[24];
     void *evtchn_fifo;      /* control block state of the FIFO ABI, or NULL */
     struct list poll_entry; /* in SCHEDOP_poll */
     int poll_evtchn;        /* -1: not polling, 0: several ports, else the port */
