@@ -83,9 +83,14 @@ static void send_json(struct client *c, json_t *value)
         write_done(&s->write, 0);
 }
 
+/* A text that repeats part of a request may not be UTF-8: cut inside a character. */
 static json_t *error_object(const char *class, const char *text)
 {
-    return json_pack("{s:{s:s, s:s}}", "error", "class", class, "desc", text);
+    json_t *desc = json_string(text);
+
+    if (!desc)
+        desc = json_string("the request, or what it names, is not UTF-8");
+    return json_pack("{s:{s:s, s:o}}", "error", "class", class, "desc", desc);
 }
 
 /* Keep the file that came with this command; its name is then /dev/fdset/N. */
@@ -163,7 +168,6 @@ static void handle(struct client *c, json_t *request)
     json_t *reply = run(c, request);
     json_t *id = json_object_get(request, "id");
 
-    /* A text that was cut inside a character, or a file's name, may not be UTF-8. */
     if (!reply)
         reply = error_object("GenericError", "the answer cannot be written as JSON");
     if (id)
@@ -176,6 +180,11 @@ static void parse(struct client *c)
 {
     size_t at = 0;
 
+    /* No JSON has one, and the parser takes it for an end before more comes. */
+    if (memchr(c->text, 0, c->bytes)) {
+        send_json(c, error_object("GenericError", "there is a NUL in the request"));
+        c->bytes = 0;
+    }
     while (at < c->bytes) {
         json_error_t why;
         json_t *request =

@@ -4,7 +4,8 @@ DEPS += libcmocka-dev acpica-tools
 
 DM_CORE_TESTS := $(patsubst tests/unit-devmodel/test_%.c,$(B)/tests/unit/test_dm_%, \
         $(wildcard tests/unit-devmodel/test_*.c))
-UNIT_TESTS += $(DM_CORE_TESTS)
+UNIT_TESTS += $(DM_CORE_TESTS) tests/unit-devmodel/control-socket
+unit: $(B)/devmodel/corbel-dm-qtest
 
 $(B)/tests/unit-devmodel/%.o: tests/unit-devmodel/%.c | deps
 	@mkdir -p $(@D)
