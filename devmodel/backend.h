@@ -10,7 +10,7 @@
 
 #include <uv.h>
 
-#include "device.h"
+#include "net_offload.h"
 
 uv_loop_t *machine_loop(struct machine *machine);
 bool machine_running(const struct machine *machine);
@@ -30,6 +30,9 @@ struct net_backend_ops {
     const struct option_desc *options;
     int (*create)(struct net_backend *n, struct error *error);
     void (*send)(struct net_backend *n, const struct iovec *iov, int iovcnt);
+    /* A frame that needs something; false: this back end cannot. May be NULL. */
+    bool (*send_offload)(struct net_backend *n, const uint8_t *frame, size_t bytes,
+                         const struct net_offload *o);
     void (*accept_input)(
         struct net_backend *n); /* the device has room again; may be NULL */
     void (*destroy)(struct net_backend *n);
@@ -42,6 +45,8 @@ struct net_backend {
     bool link_down;
     const struct net_front_ops *front;
     void *front_opaque;
+    bool cutting; /* net_receive_offload() has a frame of which not all was taken */
+    struct segments segments;
     uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_dropped;
     struct net_backend *next;
 };
@@ -52,6 +57,14 @@ struct net_backend {
 
 /* A frame for the guest.  False: no device or no room now; keep it or drop it. */
 bool net_receive(struct net_backend *n, const uint8_t *frame, size_t bytes);
+/*
+ * The same for a frame that needs something. What the device's driver does not take is
+ * done here, in place, so the frame's bytes change; after false the same frame, unchanged
+ * by the caller, must come next, or net_forget() be called.
+ */
+bool net_receive_offload(struct net_backend *n, uint8_t *frame, size_t bytes,
+                         const struct net_offload *o);
+void net_forget(struct net_backend *n);
 
 /* ---- character ----------------------------------------------------------------------
  */

@@ -504,17 +504,54 @@ void char_accept_input(struct char_backend *c); /* can_receive() became larger *
 /* ---- network back ends --------------------------------------------------------------
  */
 
+/*
+ * What a frame still needs before it can go on a wire, as virtio says it (Virtual I/O
+ * Device 1.2, 5.1.6): a TCP or UDP checksum from sum_start to the end, stored sum_offset
+ * behind it, where the pseudo-header's sum is already; cutting into TCP segments of
+ * `mss` bytes. All zero: nothing.
+ */
+struct net_offload {
+    bool sum;
+    uint8_t gso; /* NET_GSO_* */
+    bool ecn;    /* a segment may carry CWR */
+    uint16_t sum_start, sum_offset;
+    uint16_t header_bytes, mss; /* with gso; header_bytes is a hint */
+};
+
+enum {
+    NET_GSO_NONE = 0,
+    NET_GSO_TCP4 = 1,
+    NET_GSO_TCP6 = 4,
+};
+
+/* What a device's driver takes undone; masks. */
+enum {
+    NET_TAKES_SUM = 1 << 0,
+    NET_TAKES_TCP4 = 1 << 1,
+    NET_TAKES_TCP6 = 1 << 2,
+    NET_TAKES_ECN = 1 << 3,
+};
+
 struct net_front_ops {
     bool (*can_receive)(void *opaque);
     /* One Ethernet frame, without FCS; valid during the call. */
     void (*receive)(void *opaque, const uint8_t *frame, size_t bytes);
     void (*link_changed)(void *opaque, bool up);
+    /* Both or neither: NET_TAKES_*, and one frame that needs no more than these. False:
+     * no room for it now, it is to come again after net_accept_input(). */
+    unsigned (*takes)(void *opaque);
+    bool (*receive_offload)(void *opaque, const uint8_t *frame, size_t bytes,
+                            const struct net_offload *o);
 };
 
 int net_attach(struct net_backend *n, const struct net_front_ops *ops, void *opaque);
 void net_detach(struct net_backend *n);
 /* Send one frame.  Never blocks: what does not fit is dropped, as on a wire. */
 void net_send(struct net_backend *n, const struct iovec *iov, int iovcnt);
+/* The same for one that needs something; done here where the back end cannot, on the
+ * frame in place. False: it is not what `o` says, and was not sent. */
+bool net_send_offload(struct net_backend *n, uint8_t *frame, size_t bytes,
+                      const struct net_offload *o);
 void net_accept_input(struct net_backend *n); /* can_receive() became true */
 bool net_link_up(const struct net_backend *n);
 

@@ -1,9 +1,10 @@
 # The device model: build/devmodel/corbel-dm and the same devices behind qtest.
 # SPDX-License-Identifier: GPL-2.0-or-later
 DEPS += libuv1-dev libjansson-dev libnbd-dev libxen-dev libvncserver-dev libslirp-dev libglib2.0-dev libseccomp-dev \
+        zlib1g-dev \
         acpica-tools seabios ipxe-qemu qemu-system-data
 
-DM_PKGS := libuv jansson libnbd libvncserver slirp libseccomp
+DM_PKGS := libuv jansson libnbd libvncserver slirp libseccomp zlib
 DM_XEN_PKGS := xendevicemodel xenforeignmemory xenevtchn xengnttab xencontrol xentoollog xenstore
 DM_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(DM_PKGS)) -I$(B)/firmware
 DM_LIBS = $(shell $(PKG_CONFIG) --libs $(DM_PKGS)) -lutil -lpthread

@@ -85,25 +85,138 @@ void net_detach(struct net_backend *n)
     n->front_opaque = NULL;
 }
 
+static void count_sent(struct net_backend *n, size_t bytes)
+{
+    n->tx_frames++;
+    n->tx_bytes += bytes;
+}
+
 void net_send(struct net_backend *n, const struct iovec *iov, int iovcnt)
 {
+    size_t bytes = 0;
+
     if (n->link_down)
         return;
-    n->tx_frames++;
     for (int i = 0; i < iovcnt; i++)
-        n->tx_bytes += iov[i].iov_len;
+        bytes += iov[i].iov_len;
+    count_sent(n, bytes);
     n->ops->send(n, iov, iovcnt);
+}
+
+static void send_segment(void *opaque, const struct iovec *iov, int iovcnt)
+{
+    net_send(opaque, iov, iovcnt);
+}
+
+static bool finish_sum(uint8_t *frame, size_t bytes, const struct net_offload *o)
+{
+    size_t start = o->sum_start;
+
+    return !o->sum ||
+           checksum_store(frame, bytes, start, bytes, start + o->sum_offset, true);
+}
+
+bool net_send_offload(struct net_backend *n, uint8_t *frame, size_t bytes,
+                      const struct net_offload *o)
+{
+    struct segmentation s;
+
+    if (bytes < ETH_HEADER)
+        return false;
+    if (!n->link_down && (o->sum || o->gso) && n->ops->send_offload &&
+        n->ops->send_offload(n, frame, bytes, o)) {
+        count_sent(n, bytes);
+        return true;
+    }
+    if (o->gso)
+        return offload_plan(frame, bytes, o, &s) &&
+               segment_frame(frame, bytes, &s, send_segment, n) > 0;
+    if (!finish_sum(frame, bytes, o))
+        return false;
+    const struct iovec iov = {frame, bytes};
+    net_send(n, &iov, 1);
+    return true;
+}
+
+static bool has_room(const struct net_backend *n)
+{
+    return n->front && !n->link_down && n->machine->running &&
+           (!n->front->can_receive || n->front->can_receive(n->front_opaque));
+}
+
+static void count_received(struct net_backend *n, size_t bytes)
+{
+    n->rx_frames++;
+    n->rx_bytes += bytes;
 }
 
 bool net_receive(struct net_backend *n, const uint8_t *frame, size_t bytes)
 {
-    if (!n->front || n->link_down || !n->machine->running ||
-        (n->front->can_receive && !n->front->can_receive(n->front_opaque)))
+    if (!has_room(n))
         return false;
-    n->rx_frames++;
-    n->rx_bytes += bytes;
+    count_received(n, bytes);
     n->front->receive(n->front_opaque, frame, bytes);
     return true;
+}
+
+static unsigned needs(const struct net_offload *o)
+{
+    return (o->sum ? NET_TAKES_SUM : 0u) |
+           (o->gso == NET_GSO_TCP4 ? NET_TAKES_TCP4 : 0u) |
+           (o->gso == NET_GSO_TCP6 ? NET_TAKES_TCP6 : 0u) | (o->ecn ? NET_TAKES_ECN : 0u);
+}
+
+/* Each segment's headers go where the data of the one before it was, which the device has
+ * by then: so it lies in one piece. */
+static bool receive_segments(struct net_backend *n, uint8_t *frame)
+{
+    struct segments *c = &n->segments;
+    const uint8_t *data;
+    size_t bytes;
+
+    for (;;) {
+        if (!has_room(n))
+            return false;
+        uint8_t *headers = frame + c->at - c->s.payload;
+        if (!segments_next(c, headers, &data, &bytes))
+            break;
+        count_received(n, c->s.payload + bytes);
+        n->front->receive(n->front_opaque, headers, c->s.payload + bytes);
+    }
+    net_forget(n);
+    return true;
+}
+
+bool net_receive_offload(struct net_backend *n, uint8_t *frame, size_t bytes,
+                         const struct net_offload *o)
+{
+    unsigned needed = needs(o);
+    struct segmentation s;
+
+    if (!has_room(n))
+        return false;
+    if (n->cutting)
+        return receive_segments(n, frame);
+    if (n->front->takes && !(needed & ~n->front->takes(n->front_opaque))) {
+        if (!n->front->receive_offload(n->front_opaque, frame, bytes, o))
+            return false;
+        count_received(n, bytes);
+        return true;
+    }
+    if (!o->gso)
+        return !finish_sum(frame, bytes, o) || net_receive(n, frame, bytes);
+    if (!offload_plan(frame, bytes, o, &s) ||
+        segments_begin(&n->segments, frame, bytes, &s)) {
+        n->rx_dropped++;
+        return true;
+    }
+    n->cutting = true;
+    return receive_segments(n, frame);
+}
+
+void net_forget(struct net_backend *n)
+{
+    n->cutting = false;
 }
 
 void net_accept_input(struct net_backend *n)

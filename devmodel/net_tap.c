@@ -1,12 +1,14 @@
 /*
  * A TAP interface of the host (Documentation/networking/tuntap.rst).  Setting it up
- * (bridge, address) is the toolstack's business.
+ * (bridge, address) is the toolstack's business.  Where the kernel can, frames pass with
+ * a struct virtio_net_hdr: 64 KiB of TCP at once, without checksums, in both directions.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,6 +19,7 @@
 
 #define FRAME_LARGEST 65550
 #define BURST         64 /* frames for one wake-up */
+#define PIECES_MOST   8  /* of one frame */
 #define NO_FD         UINT32_MAX
 
 struct tap {
@@ -27,9 +30,14 @@ struct tap {
     int fd;
     uv_poll_t poll;
     bool polling;
-    size_t held; /* bytes of a frame that the guest had no room for */
+    bool has_header;              /* each frame has a virtio_net_hdr before it */
+    size_t held;                  /* bytes of a frame that the guest had no room for */
+    struct net_offload held_with; /* and what it needs */
     uint8_t frame[FRAME_LARGEST];
 };
+
+/* ---- receive ------------------------------------------------------------------------
+ */
 
 static void readable(uv_poll_t *poll, int status, int events);
 
@@ -44,12 +52,40 @@ static void set_polling(struct tap *t, bool on)
         uv_poll_stop(&t->poll);
 }
 
+static struct net_offload from_header(const struct virtio_net_hdr *h)
+{
+    return (struct net_offload){
+        .sum = h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM,
+        .gso = h->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN,
+        .ecn = h->gso_type & VIRTIO_NET_HDR_GSO_ECN,
+        .sum_start = h->csum_start,
+        .sum_offset = h->csum_offset,
+        .header_bytes = h->hdr_len,
+        .mss = h->gso_size,
+    };
+}
+
+/* Bytes of the next frame, which is then in t->frame and t->held_with; or as read(2). */
+static ssize_t read_frame(struct tap *t)
+{
+    struct virtio_net_hdr header = {0};
+    const struct iovec iov[2] = {{&header, sizeof(header)}, {t->frame, sizeof(t->frame)}};
+
+    if (!t->has_header)
+        return read(t->fd, t->frame, sizeof(t->frame));
+    ssize_t bytes = readv(t->fd, iov, 2);
+    if (bytes <= 0)
+        return bytes;
+    t->held_with = from_header(&header);
+    return bytes > (ssize_t)sizeof(header) ? bytes - (ssize_t)sizeof(header) : 0;
+}
+
 static void readable(uv_poll_t *poll, int status, int events)
 {
     struct tap *t = poll->data;
 
     for (unsigned i = 0; i < BURST; i++) {
-        ssize_t bytes = read(t->fd, t->frame, sizeof(t->frame));
+        ssize_t bytes = read_frame(t);
         if (bytes <= 0) {
             if (bytes < 0 && errno != EAGAIN && errno != EINTR) {
                 dev_log(NULL, LOG_ERROR, "tap %s: %s", t->ifname ? t->ifname : "",
@@ -58,8 +94,9 @@ static void readable(uv_poll_t *poll, int status, int events)
             }
             return;
         }
-        if (!net_receive(&t->n, t->frame, (size_t)bytes)) {
+        if (!net_receive_offload(&t->n, t->frame, (size_t)bytes, &t->held_with)) {
             if (!t->n.front || t->n.link_down) {
+                net_forget(&t->n);
                 t->n.rx_dropped++;
                 continue;
             }
@@ -75,25 +112,73 @@ static void accept_input(struct net_backend *n)
 {
     struct tap *t = (struct tap *)n;
 
-    if (t->held && !net_receive(n, t->frame, t->held))
+    if (t->held && !net_receive_offload(n, t->frame, t->held, &t->held_with))
         return;
     t->held = 0;
     set_polling(t, true);
 }
 
-static void send_frame(struct net_backend *n, const struct iovec *iov, int iovcnt)
-{
-    struct tap *t = (struct tap *)n;
+/* ---- transmit -----------------------------------------------------------------------
+ */
 
-    /* A full queue or an interface that is down: the frame is lost, as on a wire. */
+/* A full queue or an interface that is down: the frame is lost, as on a wire. */
+static void write_frame(struct tap *t, const struct iovec *iov, int iovcnt)
+{
     if (writev(t->fd, iov, iovcnt) < 0 && errno != EAGAIN)
         dev_log(NULL, LOG_DEBUG, "tap %s: %s", t->ifname ? t->ifname : "",
                 strerror(errno));
 }
 
+static void send_frame(struct net_backend *n, const struct iovec *in, int iovcnt)
+{
+    static struct virtio_net_hdr nothing; /* writev() takes no pointer to const */
+    struct tap *t = (struct tap *)n;
+    struct iovec iov[PIECES_MOST + 1] = {{&nothing, sizeof(nothing)}};
+
+    if (!t->has_header) {
+        write_frame(t, in, iovcnt);
+        return;
+    }
+    if (iovcnt > PIECES_MOST)
+        return;
+    memcpy(iov + 1, in, (size_t)iovcnt * sizeof(*in));
+    write_frame(t, iov, iovcnt + 1);
+}
+
+static bool send_offload(struct net_backend *n, const uint8_t *frame, size_t bytes,
+                         const struct net_offload *o)
+{
+    struct tap *t = (struct tap *)n;
+    struct virtio_net_hdr header = {
+        .flags = o->sum ? VIRTIO_NET_HDR_F_NEEDS_CSUM : 0,
+        .gso_type = (uint8_t)(o->gso | (o->ecn ? VIRTIO_NET_HDR_GSO_ECN : 0)),
+        .hdr_len = o->header_bytes,
+        .gso_size = o->mss,
+        .csum_start = o->sum_start,
+        .csum_offset = o->sum_offset,
+    };
+    const struct iovec iov[2] = {{&header, sizeof(header)}, {(void *)frame, bytes}};
+
+    if (!t->has_header)
+        return false;
+    write_frame(t, iov, 2);
+    return true;
+}
+
+/* ---- life cycle ---------------------------------------------------------------------
+ */
+
+/* Let the kernel pass on what the device's driver, or else the core, can finish. */
+static void set_offload(struct tap *t, unsigned flags)
+{
+    t->has_header = flags & IFF_VNET_HDR &&
+                    !ioctl(t->fd, TUNSETOFFLOAD,
+                           TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN);
+}
+
 static int open_interface(struct tap *t, struct error *error)
 {
-    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
 
     if (t->ifname && strlen(t->ifname) >= sizeof(request.ifr_name))
         return error_set(error, -ENAMETOOLONG, "tap: ifname=%s is too long", t->ifname);
@@ -108,6 +193,7 @@ static int open_interface(struct tap *t, struct error *error)
         return error_set(error, err, "tap: interface '%s': %s",
                          t->ifname ? t->ifname : "", strerror(-err));
     }
+    set_offload(t, IFF_VNET_HDR);
     return 0;
 }
 
@@ -116,10 +202,13 @@ static int create(struct net_backend *n, struct error *error)
     struct tap *t = (struct tap *)n;
 
     if (t->given_fd != NO_FD) {
+        struct ifreq is = {0};
         t->fd = (int)t->given_fd;
         int flags = fcntl(t->fd, F_GETFL);
         if (flags < 0 || fcntl(t->fd, F_SETFL, flags | O_NONBLOCK))
             return error_set(error, -errno, "tap: fd=%d: %s", t->fd, strerror(errno));
+        if (!ioctl(t->fd, TUNGETIFF, &is))
+            set_offload(t, (unsigned short)is.ifr_flags);
     } else {
         int err = open_interface(t, error);
         if (err)
@@ -162,6 +251,7 @@ static const struct net_backend_ops tap_ops = {
     .options = options,
     .create = create,
     .send = send_frame,
+    .send_offload = send_offload,
     .accept_input = accept_input,
     .destroy = destroy,
 };

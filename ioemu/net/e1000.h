@@ -12,13 +12,14 @@
 #ifndef IOEMU_NET_E1000_H
 #define IOEMU_NET_E1000_H
 
-#include "offload.h"
+#include "ethernet.h"
 
 #define E1000_REG_BYTES    0x6000u /* of BAR 0 that has registers */
 #define E1000_EEPROM_WORDS 64
 #define E1000_PHY_REGS     32
 #define E1000_FRAME_MOST   (65536u + 256) /* of one segmentation */
 #define E1000_DESC_BYTES   16u
+#define FCS_BYTES          4u
 
 /* Offsets of registers. */
 enum {

@@ -18,7 +18,6 @@ enum {
     RX_TAGGED = 1 << 3,
     ADDRESS_VALID = 1u << 31,
     FRAME_STANDARD = 1518, /* with FCS */
-    FCS_BYTES = 4,
     FRAME_JUMBO = 16384,
 };
 

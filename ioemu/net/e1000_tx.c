@@ -33,15 +33,24 @@ enum {
 /* ---- a whole frame ------------------------------------------------------------------
  */
 
-static void count_sent(struct e1000 *e, const uint8_t *frame, size_t bytes)
+/* So many frames of this length. */
+static void count_sent(struct e1000 *e, const uint8_t *frame, size_t bytes,
+                       uint32_t frames)
 {
-    e1000_count(e, TPT, 1);
-    e1000_count(e, GPTC, 1);
-    e1000_count(e, PTC64 + e1000_size_class(bytes + 4), 1);
-    e1000_count64(e, TOTL, bytes + 4);
-    e1000_count64(e, GOTCL, bytes + 4);
+    uint64_t total = (uint64_t)(bytes + FCS_BYTES) * frames;
+
+    e1000_count(e, TPT, frames);
+    e1000_count(e, GPTC, frames);
+    e1000_count(e, PTC64 + e1000_size_class(bytes + FCS_BYTES), frames);
+    e1000_count64(e, TOTL, total);
+    e1000_count64(e, GOTCL, total);
     if (frame[0] & 1)
-        e1000_count(e, frame[0] == 0xff && frame[1] == 0xff ? BPTC : MPTC, 1);
+        e1000_count(e, frame[0] == 0xff && frame[1] == 0xff ? BPTC : MPTC, frames);
+}
+
+static bool loops_back(struct e1000 *e)
+{
+    return e1000_get(e, RCTL) & RCTL_LOOPBACK || e1000_phy_loopback(e);
 }
 
 static void loop_back(struct e1000 *e, const struct iovec *iov, int iovcnt)
@@ -87,11 +96,29 @@ static void send_out(void *opaque, const struct iovec *in, int count)
         iov[n++] = (struct iovec){(void *)zeros, ETH_LEAST - bytes};
         bytes = ETH_LEAST;
     }
-    count_sent(e, in[0].iov_base, bytes);
-    if (e1000_get(e, RCTL) & RCTL_LOOPBACK || e1000_phy_loopback(e))
+    count_sent(e, in[0].iov_base, bytes, 1);
+    if (loops_back(e))
         loop_back(e, iov, n);
     else if (e->net)
         net_send(e->net, iov, n);
+}
+
+/* The whole frame, for the back end to cut; false: it has to be done here. */
+static bool send_uncut(struct e1000 *e, const struct segmentation *s)
+{
+    struct net_offload o;
+
+    if (!e->net || e->frame_vlan || loops_back(e) ||
+        offload_segmentation(e->frame, e->frame_bytes, s, &o) ||
+        !net_send_offload(e->net, e->frame, e->frame_bytes, &o))
+        return false;
+    uint32_t data = (uint32_t)(e->frame_bytes - s->payload),
+             full = data / (uint32_t)s->most;
+    uint32_t last = data % (uint32_t)s->most;
+    count_sent(e, e->frame, s->payload + s->most, full);
+    if (last || !full)
+        count_sent(e, e->frame, s->payload + last, 1);
+    return true;
 }
 
 static void send_segments(struct e1000 *e)
@@ -105,7 +132,8 @@ static void send_segments(struct e1000 *e)
         .tcp = c->command & CONTEXT_TCP,
     };
 
-    if (segment_frame(e->frame, e->frame_bytes, &s, send_out, e) < 0)
+    if (!send_uncut(e, &s) &&
+        segment_frame(e->frame, e->frame_bytes, &s, send_out, e) < 0)
         guest_error(&e->pci.dev, "segmentation of a frame of %u bytes with headers of %u",
                     e->frame_bytes, c->header_bytes);
     else

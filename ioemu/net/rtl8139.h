@@ -12,7 +12,7 @@
 #ifndef IOEMU_NET_RTL8139_H
 #define IOEMU_NET_RTL8139_H
 
-#include "offload.h"
+#include "ethernet.h"
 
 #define RTL8139_REG_BYTES    0x100u
 #define RTL8139_EEPROM_WORDS 64

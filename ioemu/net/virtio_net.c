@@ -1,8 +1,7 @@
 /*
  * virtio network device (Virtual I/O Device 1.2, section 5.1): one pair of queues and the
- * control queue.  Checksums and segmentation of what the guest sends are computed here,
- * so a guest may send 64 KiB at once whatever the back end; received frames are passed on
- * as they come.
+ * control queue.  A guest may send 64 KiB at once, without checksums, whatever the back
+ * end, and take as much from those that can: what one side cannot the core does.
  * Left out: several queue pairs, UDP segmentation, receive-side coalescing, RSS.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -12,7 +11,7 @@
 #include <string.h>
 
 #include "../virtio/virtio.h"
-#include "offload.h"
+#include "ethernet.h"
 
 #define FRAME_MOST     (65536u + 64)
 #define CHAINS_AT_ONCE 256u /* for one go; the rest follows from the main loop */
@@ -21,9 +20,14 @@
 
 enum {
     FEATURE_CSUM = 0,
+    FEATURE_GUEST_CSUM = 1,
     FEATURE_MAC = 5,
+    FEATURE_GUEST_TSO4 = 7,
+    FEATURE_GUEST_TSO6 = 8,
+    FEATURE_GUEST_ECN = 9,
     FEATURE_HOST_TSO4 = 11,
     FEATURE_HOST_TSO6 = 12,
+    FEATURE_HOST_ECN = 13,
     FEATURE_MERGE = 15,
     FEATURE_STATUS = 16,
     FEATURE_CONTROL = 17,
@@ -44,6 +48,7 @@ enum {
 
     HEADER_FLAGS = 0,
     HEADER_GSO = 1,
+    HEADER_BYTES = 2,
     HEADER_GSO_SIZE = 4,
     HEADER_SUM_START = 6,
     HEADER_SUM_OFFSET = 8,
@@ -51,9 +56,6 @@ enum {
     HEADER_SHORT = 10, /* legacy, without mergeable buffers */
     HEADER_LONG = 12,
     NEEDS_SUM = 1,
-    GSO_NONE = 0,
-    GSO_TCP4 = 1,
-    GSO_TCP6 = 4,
     GSO_ECN = 0x80,
 
     CONTROL_RX = 0,
@@ -114,42 +116,23 @@ static size_t header_bytes(const struct vnet *n)
 /* ---- transmit -----------------------------------------------------------------------
  */
 
-static void send_piece(void *opaque, const struct iovec *iov, int iovcnt)
-{
-    struct vnet *n = opaque;
-
-    if (n->net)
-        net_send(n->net, iov, iovcnt);
-}
-
 /* The frame in n->frame, as its header wants it. */
 static bool send_frame(struct vnet *n, const uint8_t *header, size_t bytes)
 {
-    uint8_t gso = header[HEADER_GSO] & (uint8_t)~GSO_ECN;
-    size_t start = load_le16(header + HEADER_SUM_START);
-    size_t offset = load_le16(header + HEADER_SUM_OFFSET);
-
-    if (bytes < ETH_HEADER)
-        return false;
-    if (gso == GSO_NONE) {
-        if (header[HEADER_FLAGS] & NEEDS_SUM &&
-            !checksum_store(n->frame, bytes, start, bytes, start + offset, true))
-            return false;
-        const struct iovec iov = {n->frame, bytes};
-        send_piece(n, &iov, 1);
-        return true;
-    }
-    if ((gso != GSO_TCP4 && gso != GSO_TCP6) || start + 13 > bytes)
-        return false;
-    bool tagged = load_be16(n->frame + 2 * ETH_ADDRESS) == 0x8100;
-    const struct segmentation s = {
-        .network = ETH_HEADER + (tagged ? ETH_VLAN : 0u),
-        .transport = start,
-        .payload = start + (n->frame[start + 12] >> 4) * 4u,
-        .most = load_le16(header + HEADER_GSO_SIZE),
-        .tcp = true,
+    uint8_t gso = header[HEADER_GSO];
+    const struct net_offload o = {
+        .sum = header[HEADER_FLAGS] & NEEDS_SUM,
+        .gso = gso & (uint8_t)~GSO_ECN,
+        .ecn = gso & GSO_ECN,
+        .sum_start = load_le16(header + HEADER_SUM_START),
+        .sum_offset = load_le16(header + HEADER_SUM_OFFSET),
+        .header_bytes = load_le16(header + HEADER_BYTES),
+        .mss = load_le16(header + HEADER_GSO_SIZE),
     };
-    return segment_frame(n->frame, bytes, &s, send_piece, n) > 0;
+
+    if (o.gso != NET_GSO_NONE && o.gso != NET_GSO_TCP4 && o.gso != NET_GSO_TCP6)
+        return false;
+    return !n->net || net_send_offload(n->net, n->frame, bytes, &o);
 }
 
 static void transmit_chain(struct vnet *n, struct virtqueue *q)
@@ -251,8 +234,19 @@ static bool can_receive(void *opaque)
     return virtqueue_pending(q);
 }
 
+static void write_header(uint8_t *header, const struct net_offload *o)
+{
+    header[HEADER_FLAGS] = o->sum ? NEEDS_SUM : 0;
+    header[HEADER_GSO] = (uint8_t)(o->gso | (o->ecn ? GSO_ECN : 0));
+    store_le16(header + HEADER_BYTES, o->header_bytes);
+    store_le16(header + HEADER_GSO_SIZE, o->mss);
+    store_le16(header + HEADER_SUM_START, o->sum_start);
+    store_le16(header + HEADER_SUM_OFFSET, o->sum_offset);
+}
+
 /* Put the header and frame into buffers; how many, or 0: they do not fit. */
-static unsigned fill_buffers(struct vnet *n, const uint8_t *frame, size_t bytes)
+static unsigned fill_buffers(struct vnet *n, const uint8_t *frame, size_t bytes,
+                             const struct net_offload *o)
 {
     struct virtqueue *q = &n->virtio.queue[QUEUE_RX];
     size_t skip = header_bytes(n), done = 0;
@@ -279,6 +273,7 @@ static unsigned fill_buffers(struct vnet *n, const uint8_t *frame, size_t bytes)
             break;
     }
     if (count && done == bytes) {
+        write_header(header, o);
         store_le16(header + HEADER_BUFFERS, (uint16_t)count);
         if (vq_write(q, &first, 0, header, skip) == (ssize_t)skip)
             return count;
@@ -288,7 +283,10 @@ static unsigned fill_buffers(struct vnet *n, const uint8_t *frame, size_t bytes)
     return 0;
 }
 
-static void receive(void *opaque, const uint8_t *frame, size_t bytes)
+/* A driver fills its ring at the latest when half of it is empty: what does not fit into
+ * more buffers than that never will. */
+static bool receive_offload(void *opaque, const uint8_t *frame, size_t bytes,
+                            const struct net_offload *o)
 {
     struct vnet *n = opaque;
     struct virtqueue *q = &n->virtio.queue[QUEUE_RX];
@@ -296,14 +294,38 @@ static void receive(void *opaque, const uint8_t *frame, size_t bytes)
     /* No padding: a virtio device has no wire, and QEMU's tests send very short frames.
      */
     if (!virtio_running(&n->virtio) || (bytes >= ETH_HEADER && !passes(n, frame, bytes)))
-        return;
-    unsigned count = fill_buffers(n, frame, bytes);
+        return true;
+    unsigned count = fill_buffers(n, frame, bytes, o);
+    if (!count) {
+        virtqueue_enable_notify(q);
+        if (virtqueue_waiting(q) <= q->size / 2)
+            return false;
+        count = fill_buffers(n, frame, bytes, o);
+    }
     if (!count) {
         guest_error(&n->virtio.pci.dev, "no buffers for a frame of %zu bytes", bytes);
-        return;
+        return true;
     }
     virtqueue_publish(q, count);
     virtqueue_signal(q);
+    return true;
+}
+
+static void receive(void *opaque, const uint8_t *frame, size_t bytes)
+{
+    static const struct net_offload nothing;
+
+    receive_offload(opaque, frame, bytes, &nothing);
+}
+
+static unsigned takes(void *opaque)
+{
+    const struct virtio *v = &((struct vnet *)opaque)->virtio;
+
+    return (virtio_has(v, FEATURE_GUEST_CSUM) ? NET_TAKES_SUM : 0u) |
+           (virtio_has(v, FEATURE_GUEST_TSO4) ? NET_TAKES_TCP4 : 0u) |
+           (virtio_has(v, FEATURE_GUEST_TSO6) ? NET_TAKES_TCP6 : 0u) |
+           (virtio_has(v, FEATURE_GUEST_ECN) ? NET_TAKES_ECN : 0u);
 }
 
 static void set_link(struct vnet *n, bool up)
@@ -323,6 +345,8 @@ static const struct net_front_ops front = {
     .can_receive = can_receive,
     .receive = receive,
     .link_changed = link_changed,
+    .takes = takes,
+    .receive_offload = receive_offload,
 };
 
 /* ---- control ------------------------------------------------------------------------
@@ -491,11 +515,13 @@ static int vnet_create(struct device *dev, struct error *error)
     if (mac_is_zero(n->given_mac))
         default_mac(dev, n->given_mac);
     memcpy(n->mac, n->given_mac, ETH_ADDRESS);
-    n->virtio.offered = 1u << FEATURE_CSUM | 1u << FEATURE_MAC | 1u << FEATURE_HOST_TSO4 |
-                        1u << FEATURE_HOST_TSO6 | 1u << FEATURE_MERGE |
-                        1u << FEATURE_STATUS | 1u << FEATURE_CONTROL |
-                        1u << FEATURE_CONTROL_RX | 1u << FEATURE_CONTROL_VLAN |
-                        1u << FEATURE_CONTROL_RX_EXTRA | 1u << FEATURE_CONTROL_MAC;
+    n->virtio.offered =
+        1u << FEATURE_CSUM | 1u << FEATURE_GUEST_CSUM | 1u << FEATURE_MAC |
+        1u << FEATURE_GUEST_TSO4 | 1u << FEATURE_GUEST_TSO6 | 1u << FEATURE_GUEST_ECN |
+        1u << FEATURE_HOST_TSO4 | 1u << FEATURE_HOST_TSO6 | 1u << FEATURE_HOST_ECN |
+        1u << FEATURE_MERGE | 1u << FEATURE_STATUS | 1u << FEATURE_CONTROL |
+        1u << FEATURE_CONTROL_RX | 1u << FEATURE_CONTROL_VLAN |
+        1u << FEATURE_CONTROL_RX_EXTRA | 1u << FEATURE_CONTROL_MAC;
     memset(n->virtio.config_writable + CONFIG_MAC, 0xff, ETH_ADDRESS);
     deferred_init(&n->more_tx, dev, more_tx, n);
     int err = virtio_create(&n->virtio, &vnet_virtio_ops, QUEUES, n->queue_size, error);

@@ -57,8 +57,7 @@ static int fail(struct virtqueue *q, const char *why)
 /* ---- taking -------------------------------------------------------------------------
  */
 
-/* How many requests wait; negative: broken. */
-static int waiting(struct virtqueue *q)
+int virtqueue_waiting(struct virtqueue *q)
 {
     uint16_t index;
 
@@ -76,7 +75,7 @@ static int waiting(struct virtqueue *q)
 
 bool virtqueue_pending(struct virtqueue *q)
 {
-    return waiting(q) > 0;
+    return virtqueue_waiting(q) > 0;
 }
 
 static int read_descriptor(struct virtqueue *q, uint64_t table, unsigned entry,
@@ -156,7 +155,7 @@ static int read_chain(struct virtqueue *q, struct vq_chain *chain)
 
 int virtqueue_take(struct virtqueue *q, struct vq_chain *chain)
 {
-    int count = waiting(q);
+    int count = virtqueue_waiting(q);
 
     if (count <= 0)
         return count;

@@ -49,8 +49,9 @@ struct vq_chain {
 int virtqueue_take(struct virtqueue *q, struct vq_chain *chain);
 /* Undo the last take (no room for its data now). */
 void virtqueue_untake(struct virtqueue *q);
-/* Is there a request to take? */
+/* Is there a request to take?  How many (negative: the device is broken)? */
 bool virtqueue_pending(struct virtqueue *q);
+int virtqueue_waiting(struct virtqueue *q);
 /* Ask to be notified of new requests, or not.  After enabling look once more. */
 void virtqueue_enable_notify(struct virtqueue *q);
 /*

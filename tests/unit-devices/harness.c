@@ -397,3 +397,9 @@ bool test_net_input(struct bench *b, const char *id, const void *frame, size_t b
 {
     return net_receive(net_by_id(b->m, id), frame, bytes);
 }
+
+bool test_net_input_offload(struct bench *b, const char *id, uint8_t *frame, size_t bytes,
+                            const struct net_offload *o)
+{
+    return net_receive_offload(net_by_id(b->m, id), frame, bytes, o);
+}

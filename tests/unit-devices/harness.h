@@ -87,5 +87,7 @@ struct test_net {
 };
 struct test_net *test_net(struct bench *b, const char *id);
 bool test_net_input(struct bench *b, const char *id, const void *frame, size_t bytes);
+bool test_net_input_offload(struct bench *b, const char *id, uint8_t *frame, size_t bytes,
+                            const struct net_offload *o);
 
 #endif

@@ -6,7 +6,7 @@
  */
 #include "harness.h"
 
-#include "ioemu/net/offload.h"
+#include "devmodel/net_offload.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
  */
 #include "driver.h"
 
-#include "ioemu/net/offload.h"
+#include "ioemu/net/ethernet.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,8 @@
 #define CONTROL 0x500000u
 
 #define CSUM          (1ull << 0)
+#define GUEST_CSUM    (1ull << 1)
+#define GUEST_TSO6    (1ull << 8)
 #define TSO           (3ull << 11)
 #define MERGE         (1ull << 15)
 #define CONTROL_QUEUE (1ull << 17)
@@ -54,12 +56,17 @@ static size_t header_bytes(const struct driver *d)
 }
 
 /* Receive buffers of that many bytes. */
-static void give_buffers(struct driver *d, unsigned count, uint32_t bytes)
+static void give_more(struct driver *d, unsigned first, unsigned count, uint32_t bytes)
 {
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = first; i < first + count; i++) {
         driver_desc(d, 0, i, RX_DATA + i * 0x1000, bytes, D_WRITE, 0);
         driver_offer(d, 0, (uint16_t)i);
     }
+}
+
+static void give_buffers(struct driver *d, unsigned count, uint32_t bytes)
+{
+    give_more(d, 0, count, bytes);
 }
 
 static void make_frame(uint8_t *frame, const uint8_t *to, size_t bytes)
@@ -232,6 +239,94 @@ static void test_offloads(void **state)
     }
 }
 
+/* A TCP frame of 20000 bytes for the guest, to be cut at 1440, its checksum not made. */
+static struct net_offload make_uncut(uint8_t *frame, size_t bytes)
+{
+    make_tcp6(frame, bytes);
+    memcpy(frame, our_mac, 6);
+    uint32_t pseudo = checksum_add(6 + (uint32_t)bytes - 54, frame + 22, 32);
+    store_be16(frame + 70, (uint16_t)~checksum_fold(pseudo));
+    return (struct net_offload){.sum = true,
+                                .gso = NET_GSO_TCP6,
+                                .sum_start = 54,
+                                .sum_offset = 16,
+                                .header_bytes = 74,
+                                .mss = 1440};
+}
+
+/* What arrived in buffer `i`, with its header. */
+static size_t arrived(struct driver *d, unsigned i, uint8_t *got)
+{
+    uint32_t written = 0;
+
+    assert_int_equal(driver_used(d, 0, &written), i);
+    mem_read(d->b, RX_DATA + i * 0x1000, got, written);
+    return written;
+}
+
+static void test_receive_uncut(void **state)
+{
+    struct bench *b = *state;
+    struct driver d;
+    static uint8_t frame[20000], got[0x1000];
+    size_t at = 0;
+
+    start(&d, b, false, GUEST_CSUM | GUEST_TSO6 | MERGE);
+    give_buffers(&d, 4, 1500);
+    struct net_offload o = make_uncut(frame, sizeof(frame));
+    /* Four buffers are too few, and the driver may give more. */
+    assert_false(test_net_input_offload(b, "n", frame, sizeof(frame), &o));
+    assert_int_equal(driver_used(&d, 0, NULL), -1);
+    give_more(&d, 4, 10, 1500);
+    assert_true(test_net_input_offload(b, "n", frame, sizeof(frame), &o));
+    for (unsigned i = 0; i < 14; i++) {
+        size_t bytes = arrived(&d, i, got), skip = i ? 0 : 12;
+        if (!i) {
+            static const uint8_t header[12] = {1, 4, 74, 0, 0xa0, 5, 54, 0, 16, 0, 14, 0};
+            assert_memory_equal(got, header, sizeof(header));
+        }
+        assert_memory_equal(got + skip, frame + at, bytes - skip);
+        at += bytes - skip;
+    }
+    assert_int_equal(at, sizeof(frame));
+}
+
+/* A driver that takes none of it gets segments, and when its buffers end in the middle
+ * the rest comes later. */
+static void test_receive_cut(void **state)
+{
+    struct bench *b = *state;
+    struct driver d;
+    static uint8_t frame[20000], whole[20000], got[0x1000];
+    size_t at = 74;
+
+    start(&d, b, false, 0);
+    give_buffers(&d, 10, 1600);
+    struct net_offload o = make_uncut(frame, sizeof(frame));
+    memcpy(whole, frame, sizeof(frame));
+    assert_false(test_net_input_offload(b, "n", frame, sizeof(frame), &o));
+    for (unsigned i = 0; i < 14; i++) {
+        if (i == 10) {
+            give_buffers(&d, 6, 1600);
+            assert_true(test_net_input_offload(b, "n", frame, sizeof(frame), &o));
+        }
+        size_t bytes = arrived(&d, i % 10, got) - 12;
+        const uint8_t *segment = got + 12;
+        assert_true(sum_is_right(segment, bytes));
+        assert_int_equal(load_be16(segment + 18), bytes - 54);
+        assert_int_equal(load_be32(segment + 58), (uint32_t)(0xfffff000 + at - 74));
+        assert_memory_equal(segment + 74, whole + at, bytes - 74);
+        at += bytes - 74;
+    }
+    assert_int_equal(at, sizeof(whole));
+    /* One whose checksum alone is missing. */
+    o = make_uncut(frame, 500);
+    o.gso = NET_GSO_NONE;
+    assert_true(test_net_input_offload(b, "n", frame, 500, &o));
+    assert_int_equal(arrived(&d, 4, got), 512);
+    assert_true(sum_is_right(got + 12, 500));
+}
+
 static uint8_t control(struct driver *d, uint8_t class, uint8_t command, const void *data,
                        uint32_t bytes)
 {
@@ -360,6 +455,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_config, setup, teardown),
         cmocka_unit_test_setup_teardown(test_both_ways, setup, teardown),
         cmocka_unit_test_setup_teardown(test_merged_buffers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_receive_uncut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_receive_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(test_offloads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_control, setup, teardown),
         cmocka_unit_test_setup_teardown(test_state, setup, teardown),

@@ -33,6 +33,17 @@ struct domain *domain_peek(domid_t id)
     return id < MAX_DOMAINS ? READ_ONCE(domain_table[id]) : NULL;
 }
 
+/* One more reference, unless the last has gone: then its owner is about to free d. */
+static bool domain_get_living(struct domain *d)
+{
+    uint32_t count = READ_ONCE(d->ref_count);
+
+    while (count && !__atomic_compare_exchange_n(&d->ref_count, &count, count + 1, true,
+                                                 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        ;
+    return count;
+}
+
 struct domain *domain_get_by_id(domid_t id)
 {
     struct domain *d;
@@ -46,8 +57,8 @@ struct domain *domain_get_by_id(domid_t id)
         return NULL;
     spin_lock(&domlist_lock);
     d = domain_table[id];
-    if (d)
-        domain_get(d);
+    if (d && (READ_ONCE(d->state) == DOMAIN_BUILDING || !domain_get_living(d)))
+        d = NULL;
     spin_unlock(&domlist_lock);
     return d;
 }
@@ -81,10 +92,6 @@ void domain_put(struct domain *d)
     if (__atomic_sub_fetch(&d->ref_count, 1, __ATOMIC_ACQ_REL))
         return;
     spin_lock(&domlist_lock);
-    if (READ_ONCE(d->ref_count)) { /* found again by id meanwhile */
-        spin_unlock(&domlist_lock);
-        return;
-    }
     domain_table[d->id] = NULL;
     list_del(&d->all_entry);
     spin_unlock(&domlist_lock);
@@ -92,8 +99,8 @@ void domain_put(struct domain *d)
     evtchn_send_global_virq(VIRQ_DOM_EXC);
 }
 
-/* Put d into the table under its id, or under the first free one if id is 0 and it is not
- * privileged. */
+/* Give d its id, or the first free one if id is 0 and it is not privileged. Nobody finds
+ * it by that before domain_publish(). */
 static int domain_register(struct domain *d, domid_t id, bool privileged)
 {
     static domid_t last;
@@ -115,7 +122,6 @@ static int domain_register(struct domain *d, domid_t id, bool privileged)
     if (!rc) {
         d->id = id;
         domain_table[id] = d;
-        list_add_tail(&d->all_entry, &domain_list);
     }
     spin_unlock(&domlist_lock);
     return rc;
@@ -125,7 +131,14 @@ static void domain_unregister(struct domain *d)
 {
     spin_lock(&domlist_lock);
     domain_table[d->id] = NULL;
-    list_del(&d->all_entry);
+    spin_unlock(&domlist_lock);
+}
+
+static void domain_publish(struct domain *d)
+{
+    spin_lock(&domlist_lock);
+    d->state = DOMAIN_ALIVE;
+    list_add_tail(&d->all_entry, &domain_list);
     spin_unlock(&domlist_lock);
 }
 
@@ -189,7 +202,7 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config,
     rc = ioreq_domain_init(d);
     if (rc)
         goto grant;
-    d->state = DOMAIN_ALIVE;
+    domain_publish(d);
     *out = d;
     return 0;
 grant:

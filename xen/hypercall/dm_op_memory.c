@@ -171,6 +171,8 @@ long dm_relocate_memory(struct dm_call *m, const xen_dm_op_relocate_memory_t *a)
 {
     if (a->pad || a->src_gfn >> 36 || a->dst_gfn >> 36)
         return -EINVAL;
+    if (a->src_gfn == a->dst_gfn) /* up to 2^32 pages, each of which would stay */
+        return 0;
     /* From the end, as the ABI does it: a page stays in order with those before it. */
     for (uint32_t i = a->size; i-- > 0;) {
         int rc = memory_move_page(m->d, a->src_gfn + i, a->dst_gfn + i);
