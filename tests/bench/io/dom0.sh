@@ -11,20 +11,17 @@ for n in 1 2; do
     ip addr add 10.9.$n.1/24 dev br$n
     ip link set br$n up
 done
-cat >/tmp/send <<'S'
-#!/bin/busybox sh
-read -r mib
-exec dd if=/dev/zero bs=1M count="$mib" 2>/dev/null
-S
-cat >/tmp/take <<'S'
-#!/bin/busybox sh
-read -r mib
-dd of=/dev/null bs=64k count=$((mib * 16)) iflag=fullblock 2>/dev/null
-echo taken
-S
-chmod +x /tmp/send /tmp/take
-nc -ll -p 5001 -e /tmp/send &
-nc -ll -p 5002 -e /tmp/take &
+serve() { # serve PORT COMMAND: whoever connects talks to the command
+    printf '#!/bin/busybox sh\nexec %s\n' "$2" >/tmp/serve$1
+    chmod +x /tmp/serve$1
+    nc -ll -p $1 -e /tmp/serve$1 2>/dev/null &
+}
+
+# Port 5000 + N sends N MiB, port 6000 + N takes as many and then hangs up.
+for n in 1 9; do
+    serve $((5000 + n)) "dd if=/dev/zero bs=1M count=$n"
+    serve $((6000 + n)) "dd of=/dev/null bs=64k count=$((16 * n)) iflag=fullblock"
+done
 
 wait_for() { # wait_for TEXT FILE: until the guest has said it, or ten virtual minutes are over
     tries=0
