@@ -8,7 +8,8 @@ ABI_TESTS := $(patsubst tests/unit-abi/test_%.c,$(B)/tests/unit/test_abi_%,\
     $(wildcard tests/unit-abi/test_*.c))
 UNIT_TESTS += $(ABI_TESTS)
 
-ABI_evtchn := $(patsubst %,$(ABI_OUT)/%.o,domain/evtchn domain/evtchn_2l domain/evtchn_fifo)
+ABI_evtchn := $(patsubst %,$(ABI_OUT)/%.o,domain/evtchn domain/evtchn_2l domain/evtchn_fifo \
+    domain/evtchn_pirq)
 ABI_grant := $(patsubst %,$(ABI_OUT)/%.o,domain/grant domain/grant_pin domain/grant_map)
 ABI_table := $(patsubst %,$(ABI_OUT)/%.o,hypercall/table hypercall/dispatch)
 ABI_fifo := $(ABI_evtchn)

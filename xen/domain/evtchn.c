@@ -1,11 +1,8 @@
 /* Event channels: ports, bindings, sending (public/event_channel.h).
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * How a pending event reaches the guest is the business of evtchn_2l.c and evtchn_fifo.c.
- * The locks are in evtchn_internal.h.
- *
- * PIRQs are numbers that a guest gives to the lines of its emulated devices
- * (hvm/vpirq.c); nothing physical is behind them.
+ * How a pending event reaches the guest is the business of evtchn_2l.c and evtchn_fifo.c,
+ * PIRQs are in evtchn_pirq.c. The locks are in evtchn_internal.h.
  */
 #include "domain/evtchn_internal.h"
 #include "domain/sched.h"
@@ -251,59 +248,6 @@ int evtchn_bind_ipi(struct domain *d, uint32_t vcpu, uint32_t *out)
     }
     spin_unlock(&d->evtchn->lock);
     return port < 0 ? port : 0;
-}
-
-int evtchn_bind_pirq(struct domain *d, uint32_t pirq, uint32_t *out)
-{
-    struct evtchn_domain *e = d->evtchn;
-    struct evtchn *chn;
-    int port = -ENOMEM;
-
-    if (pirq >= EVTCHN_NR_PIRQS)
-        return -EINVAL;
-    spin_lock(&e->lock);
-    if (!e->pirq_port)
-        __atomic_store_n(&e->pirq_port, zalloc(EVTCHN_NR_PIRQS * sizeof(*e->pirq_port)),
-                         __ATOMIC_RELEASE);
-    if (e->pirq_port)
-        port = e->pirq_port[pirq] ? -EEXIST : evtchn_alloc_port(d);
-    if (port >= 0) {
-        chn = evtchn_get(d, port);
-        spin_lock(&chn->lock);
-        chn->virq = pirq;
-        chn->state = EVTCHN_PIRQ;
-        spin_unlock(&chn->lock);
-        WRITE_ONCE(e->pirq_port[pirq], port);
-        *out = port;
-    }
-    spin_unlock(&e->lock);
-    return port < 0 ? port : 0;
-}
-
-/* The port of a PIRQ, or 0. */
-static uint32_t pirq_port(const struct domain *d, unsigned int pirq)
-{
-    const uint32_t *ports = __atomic_load_n(&d->evtchn->pirq_port, __ATOMIC_ACQUIRE);
-
-    return ports ? READ_ONCE(ports[pirq]) : 0;
-}
-
-bool evtchn_pirq_bound(const struct domain *d, unsigned int pirq)
-{
-    return pirq_port(d, pirq);
-}
-
-void evtchn_send_pirq(struct domain *d, unsigned int pirq)
-{
-    uint32_t port = pirq_port(d, pirq);
-    struct evtchn *chn = port ? evtchn_get(d, port) : NULL;
-
-    if (!chn)
-        return;
-    spin_lock(&chn->lock);
-    if (chn->state == EVTCHN_PIRQ && chn->virq == pirq)
-        evtchn_raise(d, chn);
-    spin_unlock(&chn->lock);
 }
 
 /* Free a port whose binding is gone; chn->lock and d's lock are held. */
