@@ -1,5 +1,6 @@
-/* Event channels of PIRQs, the numbers that a guest gives to the lines of its emulated devices
- * (hvm/vpirq.c); nothing physical is behind them. SPDX-License-Identifier: GPL-2.0-or-later */
+/* Event channels of PIRQs, the numbers that a guest gives to the lines of its emulated
+ * devices (hvm/vpirq.c); nothing physical is behind them. SPDX-License-Identifier:
+ * GPL-2.0-or-later */
 #include "domain/evtchn_internal.h"
 #include "domain/domain.h"
 #include "mm/frame.h"
