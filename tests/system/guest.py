@@ -29,8 +29,6 @@ LOGS = os.path.join(BUILD, "tests")
 PATIENCE = float(os.environ.get("PATIENCE", "1"))
 # mke2fs and its like are not on everybody's path.
 os.environ["PATH"] += ":/usr/sbin:/sbin"
-# Where to look for a free port: machines that start at the same time look in different places.
-FIRST_PORT = 10000 + os.getpid() % 2000 * 10
 CONTROL = re.compile(rb"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9])")
 
 
@@ -132,7 +130,7 @@ class UserRun(Console):
         self.process = subprocess.Popen(
             [os.path.join(TOP, "tools/run")], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env={**os.environ, "LOG": self.log, "VNC": str(FIRST_PORT), **variables})
+            env=dict(os.environ, LOG=self.log, **variables))
         super().__init__(name, self.process.stdout.fileno(), 0)
 
     def __enter__(self):
@@ -174,7 +172,7 @@ class OwnMachine(Console):
         self.copies = copies or {}
         self.ours, self.theirs = socket.socketpair()
         self.status_ours, self.status_theirs = socket.socketpair()
-        super().__init__(name, self.ours.fileno(), machines.free_port(FIRST_PORT))
+        super().__init__(name, self.ours.fileno(), machines.free_port(5950))
         self.machine.forwards.append((self.port, 5900))
 
     def __enter__(self):
