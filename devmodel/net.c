@@ -150,12 +150,18 @@ static void count_received(struct net_backend *n, size_t bytes)
     n->rx_bytes += bytes;
 }
 
+/* There is room. */
+static void deliver(struct net_backend *n, const uint8_t *frame, size_t bytes)
+{
+    count_received(n, bytes);
+    n->front->receive(n->front_opaque, frame, bytes);
+}
+
 bool net_receive(struct net_backend *n, const uint8_t *frame, size_t bytes)
 {
     if (!has_room(n))
         return false;
-    count_received(n, bytes);
-    n->front->receive(n->front_opaque, frame, bytes);
+    deliver(n, frame, bytes);
     return true;
 }
 
@@ -166,25 +172,23 @@ static unsigned needs(const struct net_offload *o)
            (o->gso == NET_GSO_TCP6 ? NET_TAKES_TCP6 : 0u) | (o->ecn ? NET_TAKES_ECN : 0u);
 }
 
-/* Each segment's headers go where the data of the one before it was, which the device has
- * by then: so it lies in one piece. */
+/* There is room for one. Each segment's headers go where the data of the one before it
+ * was, which the device has by then: so it lies in one piece. */
 static bool receive_segments(struct net_backend *n, uint8_t *frame)
 {
     struct segments *c = &n->segments;
     const uint8_t *data;
     size_t bytes;
 
-    for (;;) {
-        if (!has_room(n))
-            return false;
+    do {
         uint8_t *headers = frame + c->at - c->s.payload;
-        if (!segments_next(c, headers, &data, &bytes))
-            break;
-        count_received(n, c->s.payload + bytes);
-        n->front->receive(n->front_opaque, headers, c->s.payload + bytes);
-    }
-    net_forget(n);
-    return true;
+        if (!segments_next(c, headers, &data, &bytes)) {
+            net_forget(n);
+            return true;
+        }
+        deliver(n, headers, c->s.payload + bytes);
+    } while (has_room(n));
+    return false;
 }
 
 bool net_receive_offload(struct net_backend *n, uint8_t *frame, size_t bytes,
@@ -203,8 +207,11 @@ bool net_receive_offload(struct net_backend *n, uint8_t *frame, size_t bytes,
         count_received(n, bytes);
         return true;
     }
-    if (!o->gso)
-        return !finish_sum(frame, bytes, o) || net_receive(n, frame, bytes);
+    if (!o->gso) {
+        if (finish_sum(frame, bytes, o))
+            deliver(n, frame, bytes);
+        return true;
+    }
     if (!offload_plan(frame, bytes, o, &s) ||
         segments_begin(&n->segments, frame, bytes, &s)) {
         n->rx_dropped++;

@@ -31,6 +31,14 @@ enum {
     UDP_CHECKSUM = 6,
     PROTOCOL_TCP = 6,
     PROTOCOL_UDP = 17,
+    HEADER_FLAGS = 0,
+    HEADER_GSO = 1,
+    HEADER_BYTES = 2,
+    HEADER_GSO_SIZE = 4,
+    HEADER_SUM_START = 6,
+    HEADER_SUM_OFFSET = 8,
+    NEEDS_SUM = 1,
+    GSO_ECN = 0x80,
     SEGMENTS_MOST = 4096, /* a guest that wants one byte each gets none */
 };
 
@@ -113,6 +121,18 @@ static uint32_t pseudo_header(const uint8_t *ip, uint32_t bytes, bool tcp)
     return sum + bytes + (tcp ? PROTOCOL_TCP : PROTOCOL_UDP);
 }
 
+/* `header` bytes of IP header, then `after`. */
+static void set_ip_length(uint8_t *ip, size_t header, size_t after)
+{
+    if (ip[0] >> 4 == 4) {
+        store_be16(ip + IP4_LENGTH, (uint16_t)(header + after));
+        store_be16(ip + IP4_CHECKSUM, 0);
+        store_be16(ip + IP4_CHECKSUM, checksum_fold(checksum_add(0, ip, header)));
+    } else {
+        store_be16(ip + IP6_LENGTH, (uint16_t)(header - IP6_HEADER + after));
+    }
+}
+
 /* Headers of the segment with `data` bytes from `offset` of the payload. */
 static void fix_headers(uint8_t *h, const struct segmentation *s, unsigned index,
                         size_t offset, const uint8_t *data, size_t bytes, bool last)
@@ -120,16 +140,9 @@ static void fix_headers(uint8_t *h, const struct segmentation *s, unsigned index
     uint8_t *ip = h + s->network, *transport = h + s->transport;
     size_t transport_bytes = s->payload - s->transport + bytes;
 
-    if (ip[0] >> 4 == 4) {
-        size_t header = s->transport - s->network;
-        store_be16(ip + IP4_LENGTH, (uint16_t)(header + transport_bytes));
+    if (ip[0] >> 4 == 4)
         store_be16(ip + IP4_ID, (uint16_t)(load_be16(ip + IP4_ID) + index));
-        store_be16(ip + IP4_CHECKSUM, 0);
-        store_be16(ip + IP4_CHECKSUM, checksum_fold(checksum_add(0, ip, header)));
-    } else {
-        size_t after = s->transport - s->network - IP6_HEADER + transport_bytes;
-        store_be16(ip + IP6_LENGTH, (uint16_t)after);
-    }
+    set_ip_length(ip, s->transport - s->network, transport_bytes);
     size_t field = s->tcp ? TCP_CHECKSUM : UDP_CHECKSUM;
     if (s->tcp) {
         store_be32(transport + TCP_SEQUENCE,
@@ -208,29 +221,45 @@ int offload_segmentation(uint8_t *frame, size_t bytes, const struct segmentation
     if (!s->tcp || !headers_fit(frame, bytes, s))
         return -EINVAL;
     uint8_t *ip = frame + s->network;
-    bool v4 = ip[0] >> 4 == 4;
     size_t header = s->transport - s->network, length = bytes - s->transport;
 
     if (s->most > UINT16_MAX || s->payload > UINT16_MAX || header + length > UINT16_MAX)
         return -EMSGSIZE;
-    if (v4) {
-        store_be16(ip + IP4_LENGTH, (uint16_t)(header + length));
-        store_be16(ip + IP4_CHECKSUM, 0);
-        store_be16(ip + IP4_CHECKSUM, checksum_fold(checksum_add(0, ip, header)));
-    } else {
-        store_be16(ip + IP6_LENGTH, (uint16_t)(header - IP6_HEADER + length));
-    }
+    set_ip_length(ip, header, length);
     uint32_t pseudo = pseudo_header(ip, (uint32_t)length, true);
     store_be16(frame + s->transport + TCP_CHECKSUM, (uint16_t)~checksum_fold(pseudo));
     *o = (struct net_offload){
         .sum = true,
-        .gso = v4 ? NET_GSO_TCP4 : NET_GSO_TCP6,
+        .gso = ip[0] >> 4 == 4 ? NET_GSO_TCP4 : NET_GSO_TCP6,
         .sum_start = (uint16_t)s->transport,
         .sum_offset = TCP_CHECKSUM,
         .header_bytes = (uint16_t)s->payload,
         .mss = (uint16_t)s->most,
     };
     return 0;
+}
+
+struct net_offload offload_read(const uint8_t header[NET_HEADER_BYTES])
+{
+    return (struct net_offload){
+        .sum = header[HEADER_FLAGS] & NEEDS_SUM,
+        .gso = header[HEADER_GSO] & (uint8_t)~GSO_ECN,
+        .ecn = header[HEADER_GSO] & GSO_ECN,
+        .header_bytes = load_le16(header + HEADER_BYTES),
+        .mss = load_le16(header + HEADER_GSO_SIZE),
+        .sum_start = load_le16(header + HEADER_SUM_START),
+        .sum_offset = load_le16(header + HEADER_SUM_OFFSET),
+    };
+}
+
+void offload_write(uint8_t header[NET_HEADER_BYTES], const struct net_offload *o)
+{
+    header[HEADER_FLAGS] = o->sum ? NEEDS_SUM : 0;
+    header[HEADER_GSO] = (uint8_t)(o->gso | (o->ecn ? GSO_ECN : 0));
+    store_le16(header + HEADER_BYTES, o->header_bytes);
+    store_le16(header + HEADER_GSO_SIZE, o->mss);
+    store_le16(header + HEADER_SUM_START, o->sum_start);
+    store_le16(header + HEADER_SUM_OFFSET, o->sum_offset);
 }
 
 bool offload_plan(const uint8_t *frame, size_t bytes, const struct net_offload *o,

@@ -67,6 +67,13 @@ int segment_frame(const uint8_t *frame, size_t bytes, const struct segmentation 
 int offload_segmentation(uint8_t *frame, size_t bytes, const struct segmentation *s,
                          struct net_offload *o);
 
+/* struct net_offload in a frame's header: the first bytes of virtio's (5.1.6), which are
+ * also the tap's, little-endian. Flags and types that are none of ours are dropped by
+ * writing; a type that is read may be any. */
+#define NET_HEADER_BYTES 10
+struct net_offload offload_read(const uint8_t header[NET_HEADER_BYTES]);
+void offload_write(uint8_t header[NET_HEADER_BYTES], const struct net_offload *o);
+
 /* How a frame that came with `o` is to be cut; false: it cannot. */
 bool offload_plan(const uint8_t *frame, size_t bytes, const struct net_offload *o,
                   struct segmentation *s);

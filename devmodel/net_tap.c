@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
-#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -52,31 +51,18 @@ static void set_polling(struct tap *t, bool on)
         uv_poll_stop(&t->poll);
 }
 
-static struct net_offload from_header(const struct virtio_net_hdr *h)
-{
-    return (struct net_offload){
-        .sum = h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM,
-        .gso = h->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN,
-        .ecn = h->gso_type & VIRTIO_NET_HDR_GSO_ECN,
-        .sum_start = h->csum_start,
-        .sum_offset = h->csum_offset,
-        .header_bytes = h->hdr_len,
-        .mss = h->gso_size,
-    };
-}
-
 /* Bytes of the next frame, which is then in t->frame and t->held_with; or as read(2). */
 static ssize_t read_frame(struct tap *t)
 {
-    struct virtio_net_hdr header = {0};
-    const struct iovec iov[2] = {{&header, sizeof(header)}, {t->frame, sizeof(t->frame)}};
+    uint8_t header[NET_HEADER_BYTES] = {0};
+    const struct iovec iov[2] = {{header, sizeof(header)}, {t->frame, sizeof(t->frame)}};
 
     if (!t->has_header)
         return read(t->fd, t->frame, sizeof(t->frame));
     ssize_t bytes = readv(t->fd, iov, 2);
     if (bytes <= 0)
         return bytes;
-    t->held_with = from_header(&header);
+    t->held_with = offload_read(header);
     return bytes > (ssize_t)sizeof(header) ? bytes - (ssize_t)sizeof(header) : 0;
 }
 
@@ -131,9 +117,9 @@ static void write_frame(struct tap *t, const struct iovec *iov, int iovcnt)
 
 static void send_frame(struct net_backend *n, const struct iovec *in, int iovcnt)
 {
-    static struct virtio_net_hdr nothing; /* writev() takes no pointer to const */
+    static uint8_t nothing[NET_HEADER_BYTES]; /* writev() takes no pointer to const */
     struct tap *t = (struct tap *)n;
-    struct iovec iov[PIECES_MOST + 1] = {{&nothing, sizeof(nothing)}};
+    struct iovec iov[PIECES_MOST + 1] = {{nothing, sizeof(nothing)}};
 
     if (!t->has_header) {
         write_frame(t, in, iovcnt);
@@ -149,18 +135,12 @@ static bool send_offload(struct net_backend *n, const uint8_t *frame, size_t byt
                          const struct net_offload *o)
 {
     struct tap *t = (struct tap *)n;
-    struct virtio_net_hdr header = {
-        .flags = o->sum ? VIRTIO_NET_HDR_F_NEEDS_CSUM : 0,
-        .gso_type = (uint8_t)(o->gso | (o->ecn ? VIRTIO_NET_HDR_GSO_ECN : 0)),
-        .hdr_len = o->header_bytes,
-        .gso_size = o->mss,
-        .csum_start = o->sum_start,
-        .csum_offset = o->sum_offset,
-    };
-    const struct iovec iov[2] = {{&header, sizeof(header)}, {(void *)frame, bytes}};
+    uint8_t header[NET_HEADER_BYTES];
+    const struct iovec iov[2] = {{header, sizeof(header)}, {(void *)frame, bytes}};
 
     if (!t->has_header)
         return false;
+    offload_write(header, o);
     write_frame(t, iov, 2);
     return true;
 }

@@ -19,7 +19,6 @@
 #define E1000_PHY_REGS     32
 #define E1000_FRAME_MOST   (65536u + 256) /* of one segmentation */
 #define E1000_DESC_BYTES   16u
-#define FCS_BYTES          4u
 
 /* Offsets of registers. */
 enum {

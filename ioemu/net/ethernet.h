@@ -9,6 +9,8 @@
 
 #include "../../devmodel/net_offload.h"
 
+#define FCS_BYTES 4u
+
 /* Frame check sequence (IEEE 802.3, 3.2.9). */
 uint32_t ethernet_fcs(const uint8_t *frame, size_t bytes);
 

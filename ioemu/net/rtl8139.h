@@ -20,7 +20,6 @@
 #define RTL8139_FRAME_MOST   (65535u + 64) /* of one large send */
 #define RTL8139_DESC_BYTES   16u
 #define RTL8139_DESCRIPTORS  64u /* in a ring, at most */
-#define RTL8139_FCS_BYTES    4u
 
 /* Offsets of registers. */
 enum {

@@ -111,7 +111,7 @@ bool rtl8139_ring_empty(const struct rtl8139 *s)
 
 static size_t ring_space(size_t bytes)
 {
-    return (HEADER_BYTES + bytes + RTL8139_FCS_BYTES + 3) & ~(size_t)3;
+    return (HEADER_BYTES + bytes + FCS_BYTES + 3) & ~(size_t)3;
 }
 
 static bool ring_has_room(const struct rtl8139 *s, size_t bytes)
@@ -141,14 +141,14 @@ static void ring_put(struct rtl8139 *s, unsigned at, const uint8_t *data, size_t
 static void ring_receive(struct rtl8139 *s, uint8_t *entry, size_t bytes, unsigned kind)
 {
     unsigned at = ring_at(s);
-    size_t whole = HEADER_BYTES + bytes + RTL8139_FCS_BYTES;
+    size_t whole = HEADER_BYTES + bytes + FCS_BYTES;
 
     if (!ring_has_room(s, bytes)) {
         missed(s, INT_RDU);
         return;
     }
     store_le16(entry, (uint16_t)(RX_ROK | kind));
-    store_le16(entry + 2, (uint16_t)(bytes + RTL8139_FCS_BYTES));
+    store_le16(entry + 2, (uint16_t)(bytes + FCS_BYTES));
     store_le32(entry + HEADER_BYTES + bytes, ethernet_fcs(entry + HEADER_BYTES, bytes));
     ring_put(s, at, entry, whole);
     store_le16(s->reg + CBR,
@@ -232,7 +232,7 @@ static void descriptor_receive(struct rtl8139 *s, uint8_t *frame, size_t bytes,
 
     bytes = strip_tag(s, frame, bytes, &opts2);
     store_le32(frame + bytes, ethernet_fcs(frame, bytes));
-    bytes += RTL8139_FCS_BYTES;
+    bytes += FCS_BYTES;
     unsigned n = gather(s, f, bytes, &after);
     if (!n) {
         missed(s, INT_RDU);
@@ -265,7 +265,7 @@ static bool is_on(const struct rtl8139 *s)
 
 void rtl8139_receive(struct rtl8139 *s, const uint8_t *data, size_t bytes)
 {
-    uint8_t entry[HEADER_BYTES + FRAME_LARGEST + RTL8139_FCS_BYTES];
+    uint8_t entry[HEADER_BYTES + FRAME_LARGEST + FCS_BYTES];
     uint8_t *frame = entry + HEADER_BYTES;
 
     if (!is_on(s) || bytes < ETH_HEADER)

@@ -46,17 +46,9 @@ enum {
     CONFIG_BYTES = 10,
     STATUS_LINK_UP = 1,
 
-    HEADER_FLAGS = 0,
-    HEADER_GSO = 1,
-    HEADER_BYTES = 2,
-    HEADER_GSO_SIZE = 4,
-    HEADER_SUM_START = 6,
-    HEADER_SUM_OFFSET = 8,
-    HEADER_BUFFERS = 10,
-    HEADER_SHORT = 10, /* legacy, without mergeable buffers */
+    HEADER_BUFFERS = NET_HEADER_BYTES,
+    HEADER_SHORT = NET_HEADER_BYTES, /* legacy, without mergeable buffers */
     HEADER_LONG = 12,
-    NEEDS_SUM = 1,
-    GSO_ECN = 0x80,
 
     CONTROL_RX = 0,
     CONTROL_MAC = 1,
@@ -119,16 +111,7 @@ static size_t header_bytes(const struct vnet *n)
 /* The frame in n->frame, as its header wants it. */
 static bool send_frame(struct vnet *n, const uint8_t *header, size_t bytes)
 {
-    uint8_t gso = header[HEADER_GSO];
-    const struct net_offload o = {
-        .sum = header[HEADER_FLAGS] & NEEDS_SUM,
-        .gso = gso & (uint8_t)~GSO_ECN,
-        .ecn = gso & GSO_ECN,
-        .sum_start = load_le16(header + HEADER_SUM_START),
-        .sum_offset = load_le16(header + HEADER_SUM_OFFSET),
-        .header_bytes = load_le16(header + HEADER_BYTES),
-        .mss = load_le16(header + HEADER_GSO_SIZE),
-    };
+    const struct net_offload o = offload_read(header);
 
     if (o.gso != NET_GSO_NONE && o.gso != NET_GSO_TCP4 && o.gso != NET_GSO_TCP6)
         return false;
@@ -234,16 +217,6 @@ static bool can_receive(void *opaque)
     return virtqueue_pending(q);
 }
 
-static void write_header(uint8_t *header, const struct net_offload *o)
-{
-    header[HEADER_FLAGS] = o->sum ? NEEDS_SUM : 0;
-    header[HEADER_GSO] = (uint8_t)(o->gso | (o->ecn ? GSO_ECN : 0));
-    store_le16(header + HEADER_BYTES, o->header_bytes);
-    store_le16(header + HEADER_GSO_SIZE, o->mss);
-    store_le16(header + HEADER_SUM_START, o->sum_start);
-    store_le16(header + HEADER_SUM_OFFSET, o->sum_offset);
-}
-
 /* Put the header and frame into buffers; how many, or 0: they do not fit. */
 static unsigned fill_buffers(struct vnet *n, const uint8_t *frame, size_t bytes,
                              const struct net_offload *o)
@@ -273,7 +246,7 @@ static unsigned fill_buffers(struct vnet *n, const uint8_t *frame, size_t bytes,
             break;
     }
     if (count && done == bytes) {
-        write_header(header, o);
+        offload_write(header, o);
         store_le16(header + HEADER_BUFFERS, (uint16_t)count);
         if (vq_write(q, &first, 0, header, skip) == (ssize_t)skip)
             return count;
