@@ -202,9 +202,25 @@ out:
     return rc;
 }
 
+int evtchn_bind_new(struct domain *d, enum evtchn_state state, uint16_t number,
+                    uint32_t vcpu)
+{
+    int port = evtchn_alloc_port(d);
+    struct evtchn *chn;
+
+    if (port < 0)
+        return port;
+    chn = evtchn_get(d, port);
+    spin_lock(&chn->lock);
+    chn->virq = number;
+    chn->vcpu = vcpu;
+    chn->state = state;
+    spin_unlock(&chn->lock);
+    return port;
+}
+
 int evtchn_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu, uint32_t *out)
 {
-    struct evtchn *chn;
     struct vcpu *v;
     int port;
 
@@ -214,14 +230,9 @@ int evtchn_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu, uint32_t *o
     if (!v)
         return -ENOENT;
     spin_lock(&d->evtchn->lock);
-    port = v->virq_to_evtchn[virq] ? -EEXIST : evtchn_alloc_port(d);
+    port =
+        v->virq_to_evtchn[virq] ? -EEXIST : evtchn_bind_new(d, EVTCHN_VIRQ, virq, vcpu);
     if (port >= 0) {
-        chn = evtchn_get(d, port);
-        spin_lock(&chn->lock);
-        chn->virq = virq;
-        chn->vcpu = vcpu;
-        chn->state = EVTCHN_VIRQ;
-        spin_unlock(&chn->lock);
         WRITE_ONCE(v->virq_to_evtchn[virq], port);
         *out = port;
     }
@@ -231,23 +242,17 @@ int evtchn_bind_virq(struct domain *d, uint32_t virq, uint32_t vcpu, uint32_t *o
 
 int evtchn_bind_ipi(struct domain *d, uint32_t vcpu, uint32_t *out)
 {
-    struct evtchn *chn;
     int port;
 
     if (!domain_vcpu(d, vcpu))
         return -ENOENT;
     spin_lock(&d->evtchn->lock);
-    port = evtchn_alloc_port(d);
-    if (port >= 0) {
-        chn = evtchn_get(d, port);
-        spin_lock(&chn->lock);
-        chn->vcpu = vcpu;
-        chn->state = EVTCHN_IPI;
-        spin_unlock(&chn->lock);
-        *out = port;
-    }
+    port = evtchn_bind_new(d, EVTCHN_IPI, 0, vcpu);
     spin_unlock(&d->evtchn->lock);
-    return port < 0 ? port : 0;
+    if (port < 0)
+        return port;
+    *out = port;
+    return 0;
 }
 
 /* Free a port whose binding is gone; chn->lock and d's lock are held. */

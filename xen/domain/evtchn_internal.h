@@ -99,6 +99,10 @@ struct evtchn *evtchn_get(const struct domain *d, unsigned int port);
 /* Find a free port; d->evtchn->lock is held. Port, or -ENOSPC, -ENOMEM, -EINVAL (d dies).
  */
 int evtchn_alloc_port(struct domain *d);
+/* The same, and bind it to something that has no other end: VIRQ, IPI, PIRQ. `number` is
+ * that of the VIRQ or PIRQ. */
+int evtchn_bind_new(struct domain *d, enum evtchn_state state, uint16_t number,
+                    uint32_t vcpu);
 /* Raise chn, which belongs to d, on its vCPU; chn->lock is held, or d's lock. */
 void evtchn_raise(struct domain *d, struct evtchn *chn);
 

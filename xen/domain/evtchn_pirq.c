@@ -9,7 +9,6 @@
 int evtchn_bind_pirq(struct domain *d, uint32_t pirq, uint32_t *out)
 {
     struct evtchn_domain *e = d->evtchn;
-    struct evtchn *chn;
     int port = -ENOMEM;
 
     if (pirq >= EVTCHN_NR_PIRQS)
@@ -19,13 +18,8 @@ int evtchn_bind_pirq(struct domain *d, uint32_t pirq, uint32_t *out)
         __atomic_store_n(&e->pirq_port, zalloc(EVTCHN_NR_PIRQS * sizeof(*e->pirq_port)),
                          __ATOMIC_RELEASE);
     if (e->pirq_port)
-        port = e->pirq_port[pirq] ? -EEXIST : evtchn_alloc_port(d);
+        port = e->pirq_port[pirq] ? -EEXIST : evtchn_bind_new(d, EVTCHN_PIRQ, pirq, 0);
     if (port >= 0) {
-        chn = evtchn_get(d, port);
-        spin_lock(&chn->lock);
-        chn->virq = pirq;
-        chn->state = EVTCHN_PIRQ;
-        spin_unlock(&chn->lock);
         WRITE_ONCE(e->pirq_port[pirq], port);
         *out = port;
     }

@@ -128,18 +128,16 @@ static void expired(void *opaque)
     struct stimer *t = opaque;
     struct synic *s = t->synic;
     uint64_t now = viridian_reference_count(s->vcpu->domain);
+    bool due;
 
     spin_lock(&s->lock);
-    if (!(t->config & ENABLE)) {
-        spin_unlock(&s->lock);
-        return;
-    }
-    if (now < t->expires)
-        arm(t, now);
-    else
+    due = (t->config & ENABLE) && now >= t->expires;
+    if (due)
         t->due = true;
+    else if (t->config & ENABLE)
+        arm(t, now);
     spin_unlock(&s->lock);
-    if (!t->due)
+    if (!due)
         return;
     WRITE_ONCE(s->vcpu->hvm->synic_work, true);
     vcpu_kick(s->vcpu);

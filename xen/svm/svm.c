@@ -653,8 +653,8 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
         exit->reason = VMEXIT_NONE;
     } else if (exit->reason == VMEXIT_IRET) {
         s->window_at_iret = false;
-        if (!(h->shadow &
-              HVM_SHADOW_NMI)) { /* the exit itself was wanted; the IRET runs by itself */
+        /* Perhaps the exit itself was wanted; then the IRET runs by itself. */
+        if (!(h->shadow & HVM_SHADOW_NMI)) {
             set_iret_intercept(s, false);
             exit->reason = VMEXIT_NONE;
         }
