@@ -8,7 +8,8 @@ static struct domain *d;
 static struct vcpu *v, *v1;
 static struct vlapic *s;
 static uint32_t page[1024] __attribute__((aligned(4096)));
-static unsigned int mode_changes;
+static uint64_t posted[4];
+static unsigned int mode_changes, notified;
 
 /* What the processor has besides the page. */
 static uint8_t rvi, svi;
@@ -282,6 +283,61 @@ static void test_level(void **state)
     assert_int_equal(eoi_exit, -1);
 }
 
+/* Posted-interrupt processing, 30.6: what was posted goes into IRR. */
+static void cpu_notified(void)
+{
+    for (unsigned int i = 0; i < 256; i++)
+        if (posted[i / 64] >> i % 64 & 1)
+            put_bit(APIC_IRR, i, true);
+    memset(posted, 0, sizeof(posted));
+    rvi = highest(APIC_IRR);
+}
+
+static void count_notify(struct vcpu *w)
+{
+    notified++;
+}
+
+static void test_posted(void **state)
+{
+    struct apic_msg m = {.dest = 0, .vector = 0x66, .mode = APIC_FIXED};
+
+    s->posted = posted;
+    hvm_ops->apic_notify = count_notify;
+    notified = 0;
+    cpu_enter();
+    vlapic_set_irq(v, 0x41, false);
+    vlapic_set_irq(v, 0xf3, false);
+    vlapic_set_irq(v, 0x72, true);
+    assert_int_equal(notified, 3);
+    assert_int_equal(fake_kicks, 0);
+    assert_false(vlapic_page_post(s)); /* the level-triggered one needs an exit */
+    cpu_notified();
+    assert_int_equal(cpu_take(), 0xf3);
+    assert_int_equal(cpu_take(), -1);
+    cpu_enter();
+    cpu_eoi();
+    assert_int_equal(cpu_take(), 0x72);
+    cpu_eoi();
+    assert_int_equal(eoi_exit, 0x72);
+    assert_int_equal(cpu_take(), 0x41);
+    cpu_eoi();
+    assert_true(vlapic_page_post(s)); /* nothing is there */
+
+    /* Posted too late for guest mode: whoever looks finds it. */
+    assert_int_equal(vlapic_send(d, &m), APIC_SENT);
+    assert_true(vlapic_page_post(s));
+    assert_int_equal(vlapic_send(d, &m), APIC_SENT_COALESCED);
+    assert_true(hvm_interrupt_pending(v));
+    assert_int_equal(posted[1], 0);
+    assert_true(vlapic_page_post(s));
+    assert_int_equal(apic_read(v, APIC_IRR + 3), 0x40);
+    assert_true(vlapic_page_post(s));
+    vlapic_reset(v, true);
+    assert_false(hvm_interrupt_pending(v));
+    hvm_ops->apic_notify = NULL;
+}
+
 static void test_registers(void **state)
 {
     cpu_enter();
@@ -414,8 +470,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(delivery), T(pull),  T(auto_eoi),  T(wake), T(tpr),   T(coalesced),
-        T(lowest),   T(level), T(registers), T(icr),  T(modes), T(beside_software),
+        T(delivery),  T(pull),   T(auto_eoi),        T(wake),  T(tpr),
+        T(coalesced), T(posted), T(lowest),          T(level), T(registers),
+        T(icr),       T(modes),  T(beside_software),
     };
 
     return cmocka_run_group_tests_name("vlapic_page", tests, NULL, NULL);

@@ -38,7 +38,8 @@ void irq_dispatch(unsigned int vector)
         apic_eoi();
         smp_call_serve();
         break;
-    case VECTOR_KICK: /* who was kicked looks at its flags now */
+    case VECTOR_POSTED: /* too late for guest mode: the next entry looks, too */
+    case VECTOR_KICK:   /* who was kicked looks at its flags now */
         apic_eoi();
         break;
     case VECTOR_SERIAL:

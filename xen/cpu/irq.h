@@ -15,6 +15,7 @@
 
 #define VECTOR_FIRST_HYPERVISOR 0xf0
 #define VECTOR_SERIAL           0xf1
+#define VECTOR_POSTED           0xf2 /* a processor in guest mode takes what was posted to it */
 #define VECTOR_CALL             0xf8 /* run smp_call() requests */
 #define VECTOR_KICK             0xf9 /* leave guest mode or idle, look at flags */
 #define VECTOR_TIMER            0xfa

@@ -317,6 +317,9 @@ struct hvm_ops {
     uint32_t *(*apic_page)(struct vcpu *v);
     /* With such a page: v's local APIC is in another mode, or at another place. */
     void (*apic_mode)(struct vcpu *v);
+    /* v's local APIC has accepted an interrupt: in place of vcpu_kick(), where that is
+     * not needed for a vCPU in guest mode. Or NULL. */
+    void (*apic_notify)(struct vcpu *v);
     /* Intercept (true) or pass through an MSR. */
     void (*intercept_msr)(struct domain *d, uint32_t msr, bool read, bool write);
     void (*set_exception_intercept)(struct vcpu *v, unsigned int vector, bool on);

@@ -65,7 +65,8 @@ bool vlapic_vector_pending(const struct vlapic *s, uint8_t vector)
 {
     return test_vector(s->irr, vector) ||
            (unlikely(s->live) &&
-            (READ_ONCE(s->page[(APIC_IRR + vector / 32) * 4]) >> vector % 32 & 1));
+            (READ_ONCE(s->page[(APIC_IRR + vector / 32) * 4]) >> vector % 32 & 1)) ||
+           (unlikely(s->posted != NULL) && test_vector(s->posted, vector));
 }
 
 /* Into IRR; the APIC may be disabled by software. */
@@ -105,7 +106,11 @@ void vlapic_set_irq(struct vcpu *v, uint8_t vector, bool level)
     /* While a vector of the same or a higher class is in service, its EOI (an exit) lets
      * the vCPU see this one. The atomic operations on IRR here and on ISR there order
      * the two. */
-    if (vlapic_accept(s, vector, level) && (vector >> 4) > (READ_ONCE(s->isrv) >> 4))
+    if (!vlapic_accept(s, vector, level) || (vector >> 4) <= (READ_ONCE(s->isrv) >> 4))
+        return;
+    if (unlikely(s->posted != NULL))
+        hvm_ops->apic_notify(v);
+    else
         vcpu_kick(v);
 }
 
@@ -214,6 +219,7 @@ bool hvm_interrupt_pending(struct vcpu *v)
         return true;
     if (likely(!s->page))
         return false;
+    vlapic_page_collect(s);
     vlapic_pull(s);
     vector = bitmap_highest(s->irr);
     return vector >= 0 && (vector >> 4) > (s->ppr >> 4);
@@ -344,6 +350,7 @@ int vlapic_reg_read(struct vlapic *s, unsigned int reg, uint32_t *val)
         return 0;
     case APIC_IRR ... APIC_IRR + 7:
         vlapic_pull(s);
+        vlapic_page_collect(s);
         *val = READ_ONCE(s->irr[(reg & 7) >> 1]) >> (reg & 1) * 32;
         return 0;
     case APIC_ESR:
@@ -612,6 +619,7 @@ void vlapic_reset(struct vcpu *v, bool init)
     struct vlapic *s = v->hvm->vlapic;
 
     vlapic_pull(s);
+    vlapic_page_collect(s);
     vlapic_timer_reset(s);
     if (!init) {
         s->id = s->initial_id;

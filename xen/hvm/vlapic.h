@@ -100,6 +100,7 @@ struct vlapic {
      * NULL. `live`: ISR, PPR and what was taken of IRR are there and not here. */
     bool live;
     uint32_t *page;
+    uint64_t *posted; /* more of IRR, 4 words that the processor empties; or NULL */
 
     uint32_t id; /* 32 bits; xAPIC mode shows the low 8 */
     uint32_t initial_id;
@@ -174,6 +175,11 @@ static inline void vlapic_pull(struct vlapic *s)
     if (unlikely(s->live))
         vlapic_page_pull(s);
 }
+/* What was posted and has not been taken, back to IRR. v itself, or it does not run. */
+void vlapic_page_collect(struct vlapic *s);
+/* The other way: vectors of IRR that the processor may deliver without us. True if
+ * nothing is left there. Any CPU. */
+bool vlapic_page_post(struct vlapic *s);
 /* Registers that change by writes only, as they read now; all of them after a change of
  * the mode, a reset, a load. */
 void vlapic_page_mirror(struct vlapic *s, unsigned int reg);

@@ -7,7 +7,8 @@
  * or not, and then those of struct vlapic do. An entry makes it live; who needs the
  * registers pulls, on the vCPU itself; a vCPU that does not run is never live. Interrupts
  * are always accepted into struct vlapic and go into the page at the next entry, so that
- * only the vCPU and its processor write there.
+ * only the vCPU and its processor write there; or they are posted, and the processor
+ * takes them into the page without an exit.
  *
  * Everything else is written here first and mirrored into the page, but for ICR in xAPIC
  * mode, which guests write there.
@@ -89,6 +90,36 @@ void vlapic_page_pull(struct vlapic *s)
     }
     s->live = false;
     vlapic_update_derived(s);
+}
+
+void vlapic_page_collect(struct vlapic *s)
+{
+    if (!s->posted)
+        return;
+    for (unsigned int i = 0; i < 4; i++)
+        if (READ_ONCE(s->posted[i]))
+            __atomic_fetch_or(&s->irr[i],
+                              __atomic_exchange_n(&s->posted[i], 0, __ATOMIC_SEQ_CST),
+                              __ATOMIC_SEQ_CST);
+}
+
+/* Level-triggered ones stay: before one is delivered, the back end must have asked for an
+ * exit at its EOI. And those that must not get into service. */
+bool vlapic_page_post(struct vlapic *s)
+{
+    bool left = false;
+
+    for (unsigned int i = 0; i < 4; i++) {
+        uint64_t stays = READ_ONCE(s->tmr[i]) | READ_ONCE(s->auto_eoi[i]);
+        uint64_t goes = READ_ONCE(s->irr[i]) & ~stays;
+
+        if (goes) {
+            goes &= __atomic_fetch_and(&s->irr[i], ~goes, __ATOMIC_SEQ_CST);
+            __atomic_fetch_or(&s->posted[i], goes, __ATOMIC_SEQ_CST);
+        }
+        left |= READ_ONCE(s->irr[i]) != 0;
+    }
+    return !left;
 }
 
 /* ISR, IRR and PPR are here: into the page. */

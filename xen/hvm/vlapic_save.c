@@ -80,6 +80,7 @@ static int save_regs(struct vcpu *v, struct hvm_context *c)
     uint8_t put_off = v->hvm->deferred_extint;
     uint64_t isr[4], irr[4];
 
+    vlapic_page_collect(s);
     put(&hw, APIC_ID, s->x2apic ? s->id : s->id << 24);
     put(&hw, APIC_VERSION, 0x00050014);
     put(&hw, APIC_TPR, s->tpr);
@@ -118,6 +119,7 @@ static int load_regs(struct vcpu *v, const struct hvm_record *r)
     if (hvm_load_payload(r, &hw, sizeof(hw)))
         return -EINVAL;
     vlapic_timer_reset(s);
+    vlapic_page_collect(s); /* before IRR is overwritten */
     s->tpr = get(&hw, APIC_TPR);
     s->ldr = s->x2apic ? (s->id >> 4) << 16 | 1u << (s->id & 15)
                        : get(&hw, APIC_LDR) & 0xff000000;

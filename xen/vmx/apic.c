@@ -10,6 +10,8 @@
  * leaves.
  */
 #include "vmx/vmcs.h"
+#include "cpu/irq.h"
+#include "domain/sched.h"
 #include "hvm/vlapic.h"
 #include "mm/frame.h"
 #include "lib/errno.h"
@@ -68,7 +70,36 @@ void vmx_apic_domain_destroy(struct domain *d)
 
 uint32_t *vmx_apic_page(struct vcpu *v)
 {
-    return vmx_caps.vid ? (uint32_t *)to_vmx(v)->vapic : NULL;
+    struct vmx_vcpu *s = to_vmx(v);
+
+    if (vmx_caps.posted)
+        v->hvm->vlapic->posted = vmx_posted_of(s)->requests;
+    return vmx_caps.vid ? (uint32_t *)s->vapic : NULL;
+}
+
+/* Who has an interrupt for a vCPU in guest mode on another CPU writes it into the vCPU's
+ * descriptor and sends that CPU a notification, which makes no exit. Every entry looks
+ * into the descriptor as well, so it does not matter when a notification comes too late.
+ */
+void vmx_apic_notify(struct vcpu *v)
+{
+    struct vmx_posted *p = vmx_posted_of(to_vmx(v));
+    struct percpu *cpu;
+
+    if (v == current)
+        return; /* on its way into the guest, or it looks before it blocks */
+    if (!vlapic_page_post(v->hvm->vlapic)) {
+        vcpu_kick(v); /* what is left needs an exit */
+        return;
+    }
+    if (!(__atomic_fetch_or(&p->outstanding, 1, __ATOMIC_SEQ_CST) & 1) &&
+        READ_ONCE(v->running)) {
+        /* An entry that did not see the request has set in_guest before. */
+        cpu = cpus[READ_ONCE(v->cpu)];
+        if (READ_ONCE(cpu->in_guest))
+            apic_send_ipi(cpu->id, VECTOR_POSTED);
+    }
+    vcpu_wake(v);
 }
 
 void vmx_apic_mode(struct vcpu *v)

@@ -174,6 +174,11 @@ static void choose_apic(struct vmx_caps *c)
     c->vid = opt_apicv && (c->proc & PROC_TPR_SHADOW) && (c->proc2 & parts) == parts;
     if (!c->vid)
         c->proc2 &= ~all;
+    c->posted = c->vid && (c->pin & PIN_POSTED) && (c->exit & EXIT_ACK_INTR);
+    if (!c->posted) {
+        c->pin &= ~PIN_POSTED;
+        c->exit &= ~EXIT_ACK_INTR;
+    }
 }
 
 /* Interrupts of the machine end guest mode whatever the guest's IF is. Bochs (2.7, 3.0)
@@ -207,12 +212,12 @@ static int read_caps(struct vmx_caps *c)
                BASIC_REGION_BYTES(basic), BASIC_MEMTYPE(basic));
         return -ENODEV;
     }
-    good = choose(has_true ? MSR_VMX_TRUE_BASE : MSR_VMX_PINBASED, pin_needs, PIN_TIMER,
-                  &c->pin);
+    good = choose(has_true ? MSR_VMX_TRUE_BASE : MSR_VMX_PINBASED, pin_needs,
+                  PIN_TIMER | PIN_POSTED, &c->pin);
     good &= choose(has_true ? MSR_VMX_TRUE_BASE + 1 : MSR_VMX_PROCBASED, proc_needs,
                    PROC_TPR_SHADOW, &c->proc);
     good &= choose(has_true ? MSR_VMX_TRUE_BASE + 2 : MSR_VMX_EXIT, exit_needs,
-                   EXIT_SAVE_TIMER, &c->exit);
+                   EXIT_SAVE_TIMER | EXIT_ACK_INTR, &c->exit);
     good &= choose(has_true ? MSR_VMX_TRUE_BASE + 3 : MSR_VMX_ENTRY, entry_needs, 0,
                    &c->entry);
     /* Windows open by request; MOV CR8 exits only where there is no TPR shadow. */
@@ -253,6 +258,8 @@ static void print_caps(const struct vmx_caps *c)
         printk(" TPR-shadow");
     if (c->vid)
         printk(" virtual-APIC");
+    if (c->posted)
+        printk(" posted-interrupts");
     if (c->ept_vpid & CAP_EPT_AD)
         printk(" EPT-A/D");
     if (!c->exec_large)

@@ -1,12 +1,12 @@
 /* From VMX's exit reasons to the vendor-neutral ones (Intel SDM vol 3, 28.2 and appendix
  * C). SPDX-License-Identifier: GPL-2.0-or-later */
 #include "vmx/vmcs.h"
+#include "cpu/traps.h"
 #include "cpu/x86.h"
 #include "hvm/vlapic.h"
 
 /* Those that need nothing but the reason; 0 (VMEXIT_EXCEPTION): not in the table. */
 static const uint8_t reasons[VMX_EXIT_REASONS] = {
-    [VMX_EXIT_EXTINT] = VMEXIT_EXTINT,
     [VMX_EXIT_TRIPLE_FAULT] = VMEXIT_SHUTDOWN,
     [VMX_EXIT_INIT] = VMEXIT_SMI_INIT,
     [VMX_EXIT_SIPI] = VMEXIT_SMI_INIT,
@@ -202,11 +202,25 @@ static void translate_exception(struct vcpu *v, struct vmexit *exit)
     }
 }
 
+/* The exit has taken the interrupt from the machine's local APIC. Others that wait are
+ * let in when the exit is handled. */
+static void acknowledged(uint32_t info)
+{
+    WRITE_ONCE(this_cpu()->in_guest, false); /* the handler may wait for other CPUs */
+    if (info & INTR_INFO_VALID)
+        irq_dispatch(info & 0xff);
+}
+
 /* Those that need more. */
 static __attribute__((noinline)) void translate_more(struct vcpu *v, unsigned int basic,
                                                      struct vmexit *exit)
 {
     switch (basic) {
+    case VMX_EXIT_EXTINT:
+        if (vmx_caps.posted)
+            acknowledged(vmread(EXIT_INTR_INFO));
+        exit->reason = VMEXIT_EXTINT;
+        break;
     case VMX_EXIT_EPT_VIOLATION:
     case VMX_EXIT_EPT_MISCONFIG:
         translate_npf(v, basic, exit);

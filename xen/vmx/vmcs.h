@@ -132,6 +132,7 @@ enum vmcs_field {
 #define PIN_NMI         (1u << 3)
 #define PIN_VIRTUAL_NMI (1u << 5)
 #define PIN_TIMER       (1u << 6)
+#define PIN_POSTED      (1u << 7)
 
 #define PROC_INTR_WINDOW (1u << 2)
 #define PROC_TSC_OFFSET  (1u << 3)
@@ -169,6 +170,7 @@ enum vmcs_field {
 
 #define EXIT_SAVE_DEBUG (1u << 2)
 #define EXIT_HOST_64    (1u << 9)
+#define EXIT_ACK_INTR   (1u << 15)
 #define EXIT_SAVE_PAT   (1u << 18)
 #define EXIT_LOAD_PAT   (1u << 19)
 #define EXIT_SAVE_EFER  (1u << 20)
@@ -262,6 +264,15 @@ struct vmx_msr_entry {
     uint64_t value;
 } __aligned(16);
 
+/* Posted-interrupt descriptor (30.6). It lies in the virtual-APIC page, behind the
+ * registers. */
+struct vmx_posted {
+    uint64_t requests[4];
+    uint32_t outstanding; /* bit 0: a notification is on its way, or nobody needs one */
+    uint32_t reserved[7];
+} __aligned(64);
+#define VAPIC_POSTED 0x800
+
 struct vmx_vcpu {
     void *vmcs;
     uint64_t vmcs_maddr;
@@ -303,9 +314,15 @@ struct vmx_caps {
     uint64_t cr0_fixed0, cr4_fixed0;
     uint32_t timer_ticks; /* of the preemption timer, per period; 0: not used */
     bool exec_large;      /* code may lie in large pages of the EPT */
-    bool vid; /* the processor plays local APICs: registers, delivery, EOI (apic.c) */
+    bool posted; /* interrupts are posted; then exits acknowledge the machine's */
+    bool vid;    /* the processor plays local APICs: registers, delivery, EOI (apic.c) */
 };
 extern struct vmx_caps vmx_caps;
+
+static inline struct vmx_posted *vmx_posted_of(const struct vmx_vcpu *s)
+{
+    return (struct vmx_posted *)(s->vapic + VAPIC_POSTED);
+}
 
 static inline struct vmx_vcpu *to_vmx(const struct vcpu *v)
 {
@@ -402,6 +419,8 @@ int vmx_apic_domain_init(struct domain *d);
 void vmx_apic_domain_destroy(struct domain *d);
 uint32_t *vmx_apic_page(struct vcpu *v);
 void vmx_apic_mode(struct vcpu *v);
+/* With vmx_caps.posted: v's local APIC has accepted an interrupt (30.6). */
+void vmx_apic_notify(struct vcpu *v);
 /* With vmx_caps.vid, before an entry, if vlapic_page_stale(): the interrupts that came
  * meanwhile. */
 void vmx_apic_enter(struct vcpu *v, struct vmx_vcpu *s);

@@ -5,11 +5,11 @@
  * switch to it, VMCLEAR at the switch away, so it may move freely and be looked at from
  * any CPU (vmcs_open). Unrestricted guest takes real mode and unpaged protected mode.
  *
- * Left out: posted interrupts, page modification logging, TSC scaling, nested
- * virtualization.
+ * Left out: page modification logging, nested virtualization.
  */
 #include "vmx/vmcs.h"
 #include "boot/image.h"
+#include "cpu/irq.h"
 #include "cpu/mitigation/mitigation.h"
 #include "cpu/x86.h"
 #include "hvm/vlapic.h"
@@ -170,6 +170,10 @@ static void init_controls(struct vcpu *v, struct vmx_vcpu *s)
         for (unsigned int i = 0; i < 4; i++)
             vmwrite(EOI_EXIT_BITMAP0 + 2 * i, 0);
         vmwrite(GUEST_INTR_STATUS, 0);
+    }
+    if (vmx_caps.posted) {
+        vmwrite(POSTED_VECTOR, VECTOR_POSTED);
+        vmwrite(POSTED_DESCRIPTOR, virt_to_maddr(s->vapic) + VAPIC_POSTED);
     }
     if (vmx_caps.timer_ticks)
         vmwrite(PREEMPTION_TIMER, vmx_caps.timer_ticks);
@@ -418,6 +422,17 @@ static void refused(struct vcpu *v, uint32_t raw, struct vmexit *exit)
     exit->insn_len = 0;
 }
 
+/* With vmx_caps.posted, before an entry: what was posted since is as if just accepted. */
+static inline void collect_posted(struct vlapic *l, const struct vmx_vcpu *s)
+{
+    struct vmx_posted *p = vmx_posted_of(s);
+
+    if (READ_ONCE(p->outstanding)) {
+        __atomic_store_n(&p->outstanding, 0, __ATOMIC_SEQ_CST);
+        vlapic_page_collect(l);
+    }
+}
+
 static void vmx_run(struct vcpu *v, struct vmexit *exit)
 {
     struct hvm_vcpu *h = v->hvm;
@@ -430,6 +445,8 @@ static void vmx_run(struct vcpu *v, struct vmexit *exit)
         inject_event(v); /* else: each exit clears the field's valid bit */
     write_registers(v, s);
     if (vmx_caps.vid) {
+        if (vmx_caps.posted)
+            collect_posted(h->vlapic, s);
         if (unlikely(vlapic_page_stale(h->vlapic)))
             vmx_apic_enter(v, s);
     } else if (vmx_caps.proc & PROC_TPR_SHADOW) {
@@ -537,6 +554,7 @@ static const struct hvm_ops vmx_ops = {
     .watch_tpr = vmx_watch_tpr,
     .apic_page = vmx_apic_page,
     .apic_mode = vmx_apic_mode,
+    .apic_notify = vmx_apic_notify,
     .intercept_msr = vmx_intercept_msr,
     .set_exception_intercept = vmx_set_exception_intercept,
     .invlpg = vmx_invlpg,
