@@ -575,6 +575,7 @@ int board_build(struct machine *m, const struct config *c, struct error *error)
     else if (!err && c->kernel)
         err = firmware_add_boot_rom(m, error);
     m->flash_file = flash;
+    m->assembled = true;
     free_pending(&pending);
     return err;
 }

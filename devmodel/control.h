@@ -32,4 +32,12 @@ json_t *control_cpu_add(struct machine *m, json_t *arguments, struct error *erro
 bool control_is_cpu(json_t *arguments);
 json_t *control_cpu_device_add(struct machine *m, json_t *arguments, struct error *error);
 
+/* control_devices.c: devices and back ends that come and go. */
+json_t *control_device_add(struct machine *m, json_t *arguments, struct error *error);
+json_t *control_device_del(struct machine *m, json_t *arguments, struct error *error);
+json_t *control_blockdev_add(struct machine *m, json_t *arguments, struct error *error);
+json_t *control_blockdev_del(struct machine *m, json_t *arguments, struct error *error);
+json_t *control_netdev_add(struct machine *m, json_t *arguments, struct error *error);
+json_t *control_netdev_del(struct machine *m, json_t *arguments, struct error *error);
+
 #endif

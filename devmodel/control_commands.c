@@ -283,16 +283,6 @@ static json_t *resize(struct machine *m, json_t *arguments, struct error *error)
                                                                       : json_object();
 }
 
-/* Devices are made at the start only, but for vCPUs. */
-static json_t *hotplug(struct machine *m, json_t *arguments, struct error *error)
-{
-    if (control_is_cpu(arguments))
-        return control_cpu_device_add(m, arguments, error);
-    error_set(error, -ENOTSUP,
-              "devices cannot be added or removed while the machine exists");
-    return NULL;
-}
-
 static json_t *query_cpus(struct machine *m, json_t *arguments, struct error *error)
 {
     return control_query_cpus(m);
@@ -472,8 +462,12 @@ static const struct {
     {"screendump", screendump},
     {"send-key", send_key},
     {"block_resize", resize},
-    {"device_add", hotplug},
-    {"device_del", hotplug},
+    {"device_add", control_device_add},
+    {"device_del", control_device_del},
+    {"blockdev-add", control_blockdev_add},
+    {"blockdev-del", control_blockdev_del},
+    {"netdev_add", control_netdev_add},
+    {"netdev_del", control_netdev_del},
     {"eject", eject},
     {"blockdev-change-medium", change_medium},
     {"change", change_medium},

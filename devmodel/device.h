@@ -102,7 +102,8 @@ struct device_ops {
     const char *name; /* as on the command line: e1000, virtio-blk-pci, ide-cd */
     const char *alias;
     enum device_bus bus;
-    size_t size; /* bytes of the device's struct, which starts with a struct device */
+    bool hotplug; /* BUS_PCI: may come and go while the guest runs */
+    size_t size;  /* bytes of the device's struct, which starts with a struct device */
     uint32_t version;                  /* of the state record that save() writes */
     const struct option_desc *options; /* ends with a NULL name; may be NULL */
 
@@ -634,16 +635,30 @@ void machine_set_pam(struct device *dev, uint32_t base, uint32_t bytes, bool rea
 
 /*
  * What the control socket asks of power management: somebody pressed the power button;
- * more vCPUs are online (NULL: the guest cannot be told).
+ * more vCPUs are online, machine_pci_slots() changed (NULL: the guest cannot be told).
  */
 struct power_ops {
     void (*power_button)(void *opaque);
     void (*cpus_changed)(void *opaque);
+    void (*slots_changed)(void *opaque);
 };
 /* Bring back the vCPUs that were online when the state was saved; from load(). */
 void machine_set_online(struct device *dev, const uint8_t online[32]);
 void machine_power_register(struct device *dev, const struct power_ops *ops,
                             void *opaque);
+
+/* PCI slots that the guest has to look at, one bit each; the chipset shows and saves
+ * them. */
+struct pci_slots {
+    uint32_t came;    /* something was put in */
+    uint32_t leaving; /* what is in there is asked to leave */
+};
+struct pci_slots *machine_pci_slots(struct device *dev);
+/* The slots that are empty, or hold only what may go while the guest runs. */
+uint32_t machine_pci_removable(const struct device *dev);
+/* The guest is done with what is in these slots: it goes now.  Slots that hold something
+ * else stay as they are. */
+void machine_pci_eject(struct device *dev, uint32_t slots);
 
 /* What the board is made of, for firmware tables and chipset. */
 struct board {

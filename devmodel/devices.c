@@ -272,17 +272,24 @@ void machine_unplug(struct device *asker, bool disks, bool nics)
     }
 }
 
+void device_remove(struct device *dev)
+{
+    struct device **at = &dev->machine->devices;
+
+    while (*at != dev)
+        at = &(*at)->next;
+    *at = dev->next;
+    if (dev->ops->destroy)
+        dev->ops->destroy(dev);
+    if (dev->pci) {
+        pci_unplug(dev->pci);
+        pci_free(dev->pci);
+    }
+    free(dev);
+}
+
 void device_remove_all(struct machine *m)
 {
-    while (m->devices) {
-        struct device *dev = m->devices;
-        m->devices = dev->next;
-        if (dev->ops->destroy)
-            dev->ops->destroy(dev);
-        if (dev->pci) {
-            pci_unplug(dev->pci);
-            pci_free(dev->pci);
-        }
-        free(dev);
-    }
+    while (m->devices)
+        device_remove(m->devices);
 }

@@ -132,6 +132,7 @@ static void reset_from(struct device *dev)
 void machine_reset(struct machine *m)
 {
     block_drain_all(m);
+    hotplug_reset(m);
     reset_from(m->devices);
 }
 
@@ -142,6 +143,7 @@ int machine_run(struct machine *m)
             m->front->turn(m);
         else
             uv_run(&m->loop, UV_RUN_ONCE);
+        net_bury(m);
     }
     return m->exit_status;
 }

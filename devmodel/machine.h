@@ -31,6 +31,7 @@ struct front_ops {
     int (*io_map)(struct machine *m, struct io_region *r);    /* optional */
     void (*io_unmap)(struct machine *m, struct io_region *r); /* optional */
     int (*pci_present)(struct machine *m, unsigned devfn);    /* optional */
+    void (*pci_absent)(struct machine *m, unsigned devfn);    /* optional */
     int (*window_init)(struct machine *m, struct ram_window *w);
     void (*window_fini)(struct machine *m, struct ram_window *w);
     int (*window_map)(struct machine *m, struct ram_window *w, uint64_t gpa);
@@ -90,6 +91,8 @@ struct machine {
     struct io_table io[2]; /* by enum io_space */
     struct ram_window *windows;
     bool rescan_bars;
+    bool assembled; /* what comes now is hot-plugged */
+    struct pci_slots slots;
 
     unsigned isa_pulls[ISA_IRQS]; /* how many lines hold each IRQ up */
     unsigned pirq_pulls[PIRQS];
@@ -104,7 +107,7 @@ struct machine {
     struct workers *workers; /* started with the first blocking request */
     struct block_backend *blocks;
     struct char_backend *chars;
-    struct net_backend *nets;
+    struct net_backend *nets, *dead_nets;
     struct display *display;
     struct input_sink input[8];
     unsigned inputs;
@@ -153,6 +156,7 @@ int device_add_text(struct machine *m, struct error *error, const char *format, 
     __attribute__((format(printf, 3, 4)));
 void device_set_global(struct machine *m, const struct device_global *global);
 struct device *device_by_id(struct machine *m, const char *id);
+void device_remove(struct device *dev);
 void device_remove_all(struct machine *m);
 void device_list(void (*each)(const struct device_ops *ops, void *opaque), void *opaque);
 
@@ -181,6 +185,15 @@ bool pci_is_network(const struct pci_device *pci);
 void pci_unplug(struct pci_device *pci);
 void pci_reset(struct pci_device *pci);
 void pci_free(struct pci_device *pci);
+
+/* hotplug.c */
+/* Make a device, PCI and of a type that may come and go, and tell the guest. */
+int machine_hot_add(struct machine *m, struct options *o, struct error *error);
+/* Ask the guest to let it go; DEVICE_DELETED on the control socket when it has. */
+int machine_hot_remove(struct machine *m, const char *id, struct error *error);
+uint32_t pci_removable(const struct machine *m);
+/* What was asked to leave leaves with a reset, whether the guest knew or not. */
+void hotplug_reset(struct machine *m);
 
 /* irq.c */
 void isa_irq_pull(struct machine *m, unsigned irq, bool up);
@@ -215,6 +228,10 @@ struct char_backend *char_by_id(struct machine *m, const char *id);
 void char_free_all(struct machine *m);
 int net_add(struct machine *m, struct options *o, struct error *error);
 struct net_backend *net_by_id(struct machine *m, const char *id);
+/* Its name is free at once; the rest goes with net_bury(), outside the loop.  -EBUSY: a
+ * device has it. */
+int net_remove(struct net_backend *n, struct error *error);
+void net_bury(struct machine *m);
 void net_free_all(struct machine *m);
 
 /* display.c */

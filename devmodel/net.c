@@ -59,15 +59,42 @@ int net_add(struct machine *m, struct options *o, struct error *error)
     return 0;
 }
 
-void net_free_all(struct machine *m)
+static void destroy_list(struct net_backend **list)
 {
-    while (m->nets) {
-        struct net_backend *n = m->nets;
-        m->nets = n->next;
+    while (*list) {
+        struct net_backend *n = *list;
+        *list = n->next;
         if (n->ops->destroy)
             n->ops->destroy(n);
         free(n);
     }
+}
+
+int net_remove(struct net_backend *n, struct error *error)
+{
+    struct machine *m = n->machine;
+    struct net_backend **at = &m->nets;
+
+    if (n->front)
+        return error_set(error, -EBUSY, "network back end %s has a device", n->id);
+    while (*at != n)
+        at = &(*at)->next;
+    *at = n->next;
+    n->next = m->dead_nets;
+    m->dead_nets = n;
+    return 0;
+}
+
+/* Destroying one turns the loop, so not from within it. */
+void net_bury(struct machine *m)
+{
+    destroy_list(&m->dead_nets);
+}
+
+void net_free_all(struct machine *m)
+{
+    net_bury(m);
+    destroy_list(&m->nets);
 }
 
 int net_attach(struct net_backend *n, const struct net_front_ops *ops, void *opaque)

@@ -463,8 +463,13 @@ int pci_plug(struct pci_device *pci, struct error *error)
 
 void pci_unplug(struct pci_device *pci)
 {
-    if (pci->dev.machine->pci[pci->devfn] == pci)
-        pci->dev.machine->pci[pci->devfn] = NULL;
+    struct machine *m = pci->dev.machine;
+
+    if (m->pci[pci->devfn] != pci)
+        return;
+    m->pci[pci->devfn] = NULL;
+    if (m->front->pci_absent)
+        m->front->pci_absent(m, pci->devfn);
 }
 
 void pci_leave(struct pci_device *pci)

@@ -203,6 +203,17 @@ static int front_pci_present(struct machine *m, unsigned devfn)
     return 0;
 }
 
+static void front_pci_absent(struct machine *m, unsigned devfn)
+{
+    struct xen_front *x = m->front_data;
+
+    if (xendevicemodel_unmap_pcidev_from_ioreq_server(x->dm, x->domid, x->server, 0, 0,
+                                                      (uint8_t)(devfn >> 3),
+                                                      (uint8_t)(devfn & 7)) &&
+        !x->stopped)
+        complain("unmap_pcidev");
+}
+
 static int64_t front_clock(struct machine *m)
 {
     struct timespec now;
@@ -322,6 +333,7 @@ const struct front_ops xen_front_ops = {
     .io_map = front_io_map,
     .io_unmap = front_io_unmap,
     .pci_present = front_pci_present,
+    .pci_absent = front_pci_absent,
     .window_init = xen_window_init,
     .window_fini = xen_window_fini,
     .window_map = xen_window_map,

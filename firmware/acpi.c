@@ -314,6 +314,23 @@ static void put_name(struct blob *t, const char *name, uint32_t value)
     put32(t, value);
 }
 
+/* What a PkgLength in one byte can say (20.2.4), itself included. */
+static void put_length(struct blob *t, size_t bytes)
+{
+    put8(t, (unsigned)bytes & 0x3f);
+}
+
+/* PkgLength in three bytes, itself included: 4 bits, then 8 and 8. */
+static void put_long(struct blob *t, const struct blob *body)
+{
+    size_t length = body->bytes + 3;
+
+    put8(t, 2 << 6 | (length & 0xf));
+    put8(t, (unsigned)(length >> 4 & 0xff));
+    put8(t, (unsigned)(length >> 12 & 0xff));
+    put(t, body->data, body->bytes);
+}
+
 /* Scope (\_SB) { Processor (Cxxx, n, 0, 0) {} ... }, 20.2.5.2 */
 static void put_processors(struct blob *t, unsigned cpus)
 {
@@ -331,14 +348,78 @@ static void put_processors(struct blob *t, unsigned cpus)
         put32(&body, 0);
         put8(&body, 0);
     }
-    /* PkgLength in three bytes (20.2.4): 4 bits, then 8 and 8. */
-    size_t length = body.bytes + 3;
     put8(t, 0x10);
-    put8(t, 2 << 6 | (length & 0xf));
-    put8(t, (unsigned)(length >> 4 & 0xff));
-    put8(t, (unsigned)(length >> 12 & 0xff));
-    put(t, body.data, body.bytes);
+    put_long(t, &body);
     free(body.data);
+}
+
+static void slot_name(char name[8], unsigned slot)
+{
+    snprintf(name, 8, "S%02X_", slot & 0xff);
+}
+
+/* Device (Snn) { Name (_ADR, ..) Name (_SUN, ..) Method (_EJ0, 1) { SEJ (_SUN) } } */
+static void put_slot(struct blob *t, unsigned slot)
+{
+    char name[8];
+
+    slot_name(name, slot);
+    put8(t, 0x5b); /* DeviceOp */
+    put8(t, 0x82);
+    put_length(t, 1 + 4 + 10 + 7 + 15);
+    put(t, name, 4);
+    put_name(t, "_ADR", slot << 16);
+    put8(t, 0x08);
+    put(t, "_SUN", 4);
+    put8(t, 0x0a); /* BytePrefix */
+    put8(t, slot);
+    put8(t, 0x14); /* MethodOp */
+    put_length(t, 14);
+    put(t, "_EJ0", 4);
+    put8(t, 1); /* one argument */
+    put(t, "SEJ_", 4);
+    put(t, "_SUN", 4);
+}
+
+/* If (Arg0 & (1 << slot)) { Notify (Snn, Arg1) } */
+static void put_notify(struct blob *t, unsigned slot)
+{
+    char name[8];
+
+    slot_name(name, slot);
+    put8(t, 0xa0); /* IfOp */
+    put_length(t, 1 + 8 + 6);
+    put8(t, 0x7b); /* AndOp, to nowhere */
+    put8(t, 0x68);
+    put8(t, 0x0c);
+    put32(t, 1u << slot);
+    put8(t, 0);
+    put8(t, 0x86); /* NotifyOp */
+    put(t, name, 4);
+    put8(t, 0x69);
+}
+
+/* Scope (\_SB.PCI0) with the slots, and Method (SNTF, 2) that notifies them. */
+static void put_slots(struct blob *t, uint32_t slots)
+{
+    static const uint8_t pci0[] = {'\\', 0x2e, '_', 'S', 'B', '_', 'P', 'C', 'I', '0'};
+    struct blob scope = {0}, method = {0};
+
+    put(&scope, pci0, sizeof(pci0));
+    put(&method, "SNTF", 4);
+    put8(&method, 2); /* arguments */
+    for (unsigned slot = 0; slot < 32; slot++) {
+        if (slots >> slot & 1) {
+            put_slot(&scope, slot);
+            put_notify(&method, slot);
+        }
+    }
+    put8(&scope, 0x14); /* MethodOp */
+    put_long(&scope, &method);
+    put8(t, 0x10); /* ScopeOp */
+    put_long(t, &scope);
+    free(scope.data);
+    free(method.data);
 }
 
 static bool has_device(struct machine *m, const char *name)
@@ -372,6 +453,7 @@ static void add_ssdt(struct builder *b, struct machine *m)
     put_name(&b->tables, "KBDS", has_device(m, "i8042"));
     put_name(&b->tables, "HPTS", 1);
     put_processors(&b->tables, m->board.cpus);
+    put_slots(&b->tables, pci_removable(m));
     end_table(b, start, true);
 }
 

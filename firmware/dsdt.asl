@@ -1,7 +1,9 @@
 /*
  * The native i440fx board as ACPI describes it (ACPI 6.4, chapters 5 and 6).  What depends on the
  * configuration comes from an SSDT that acpi.c writes: PWLO (first byte of the PCI memory
- * window), COMS (bit n: COMn+1 is there), KBDS (keyboard controller is there), HPTS (HPET).
+ * window), COMS (bit n: COMn+1 is there), KBDS (keyboard controller is there), HPTS (HPET),
+ * and for each PCI slot that may be emptied a device Snn with _EJ0, and PCI0.SNTF (slots,
+ * code), which notifies them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,6 +13,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "CORBEL", "NATIVE", 1)
     External (\COMS, IntObj)
     External (\KBDS, IntObj)
     External (\HPTS, IntObj)
+    External (\_SB.PCI0.SNTF, MethodObj)
 
     /* Interrupt model chosen by the OS: 0 PIC, 1 I/O APIC (5.8.1). */
     Name (\PICM, 0)
@@ -21,6 +24,15 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "CORBEL", "NATIVE", 1)
 
     /* PIIX4: sleep type 0 is soft off. */
     Name (\_S5, Package (4) {0, 0, 0, 0})
+
+    Scope (\_GPE)
+    {
+        /* Edge-triggered, as the chip's status bit is. */
+        Method (_E01)
+        {
+            \_SB.PCI0.SLOT ()
+        }
+    }
 
     Scope (\_SB)
     {
@@ -97,6 +109,31 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "CORBEL", "NATIVE", 1)
                     Local1++
                 }
                 Return (Local0)
+            }
+
+            /* Which slots were filled, and which shall be emptied; one bit each (QEMU's
+               docs/specs/acpi_pci_hotplug). Reading PCIU clears it. */
+            OperationRegion (SLTS, SystemIO, 0xAE00, 0x0C)
+            Field (SLTS, DWordAcc, NoLock, WriteAsZeros)
+            {
+                PCIU, 32,
+                PCID, 32,
+                PCIE, 32
+            }
+            Mutex (SLCK, 0)
+            Method (SLOT, 0, Serialized)
+            {
+                Acquire (SLCK, 0xFFFF)
+                SNTF (PCIU, 1)
+                SNTF (PCID, 3)
+                Release (SLCK)
+            }
+            /* The slot of that number is free. */
+            Method (SEJ, 1, Serialized)
+            {
+                Acquire (SLCK, 0xFFFF)
+                PCIE = 1 << Arg0
+                Release (SLCK)
             }
 
             Device (ISA)
@@ -190,6 +227,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "CORBEL", "NATIVE", 1)
                     IO (Decode16, 0x600, 0x600, 1, 0x40)
                     IO (Decode16, 0x700, 0x700, 1, 0x10)
                     IO (Decode16, 0xAFE0, 0xAFE0, 1, 4)
+                    IO (Decode16, 0xAE00, 0xAE00, 1, 0x14)
                     IO (Decode16, 0x92, 0x92, 1, 1)
                     IO (Decode16, 0xB2, 0xB2, 1, 2)
                 })

@@ -511,6 +511,7 @@ static const struct device_ops blk_ops = {
     .name = "virtio-blk-pci",
     .alias = "virtio-blk",
     .bus = BUS_PCI,
+    .hotplug = true,
     .size = sizeof(struct blk),
     .version = 1,
     .options = blk_options,

@@ -10,7 +10,7 @@
  */
 #include <string.h>
 
-#include "../../devmodel/device.h"
+#include "pci_hotplug.h"
 
 enum {
     /* configuration */
@@ -42,6 +42,7 @@ enum {
 
     GPE_BASE = 0xafe0,
     GPE_BYTES = 4,
+    GPE_PCI = 1 << 1,  /* of event 1: the tables look at the PCI slots then */
     GPE_CPUS = 1 << 2, /* of event 2: hvmloader's tables look at the vCPUs then */
 
     /* Which vCPUs are online, one bit each; read by hvmloader's tables (PRST). */
@@ -62,12 +63,13 @@ enum {
     PM_TIMER_HZ = 3579545,
     PM_TIMER_MASK = 0xffffff,
 
-    STATE_VERSION = 2,
+    STATE_VERSION = 3,
 };
 
 struct piix4_pm {
     struct pci_device pci;
     struct io_region pm, gpe, apm, smb, cpus;
+    struct pci_hotplug hotplug;
     struct irq_line sci;
     struct vtimer overflow;
     uint16_t pm1_sts, pm1_en, pm1_cnt;
@@ -333,11 +335,23 @@ static void cpus_changed(void *opaque)
     update_sci(s);
 }
 
-static const struct power_ops power_ops = {.power_button = power_button};
+static void slots_changed(void *opaque)
+{
+    struct piix4_pm *s = opaque;
+
+    s->gpe_reg[0] |= GPE_PCI;
+    update_sci(s);
+}
+
+static const struct power_ops power_ops = {
+    .power_button = power_button,
+    .slots_changed = slots_changed,
+};
 /* On Xen's platform the tables have room for vCPUs that come later. */
 static const struct power_ops power_ops_xen = {
     .power_button = power_button,
     .cpus_changed = cpus_changed,
+    .slots_changed = slots_changed,
 };
 
 static void pm_reset(struct device *dev)
@@ -392,18 +406,18 @@ static int pm_create(struct device *dev, struct error *error)
     io_region_init(&s->cpus, dev, "cpus", IO_PORT, CPUS_BYTES, &cpus_ops, s);
     irq_line_init(&s->sci, dev, SCI_IRQ);
     vtimer_init(&s->overflow, dev, overflow, s);
+    bool xen = machine_board(dev)->xenfv;
     int err = io_region_map(&s->gpe, GPE_BASE);
-    if (err)
-        return err;
-    err = io_region_map(&s->apm, APM_BASE);
+    if (!err)
+        err = io_region_map(&s->apm, APM_BASE);
+    if (!err && xen)
+        err = io_region_map(&s->cpus, CPUS_BASE);
+    if (!err)
+        err = pci_hotplug_init(&s->hotplug, dev, xen);
     if (err) {
         io_region_unmap(&s->gpe);
-        return err;
-    }
-    bool xen = machine_board(dev)->xenfv;
-    if (xen && (err = io_region_map(&s->cpus, CPUS_BASE))) {
-        io_region_unmap(&s->gpe);
         io_region_unmap(&s->apm);
+        io_region_unmap(&s->cpus);
         return err;
     }
     machine_power_register(dev, xen ? &power_ops_xen : &power_ops, s);
@@ -434,6 +448,8 @@ static int pm_state(struct device *dev, struct state *state, uint32_t version)
     state_u8(state, "apm-status", &s->apm_status);
     state_bytes(state, "smbus", s->smb_reg, sizeof(s->smb_reg));
     online_state(s, state, version);
+    if (version > 2) /* before, no device could come later */
+        pci_hotplug_state(&s->hotplug, state);
     int err = state_error(state);
     if (!err && state_loading(state)) {
         update_mappings(s);
@@ -465,6 +481,7 @@ static void pm_destroy(struct device *dev)
     io_region_unmap(&s->apm);
     io_region_unmap(&s->smb);
     io_region_unmap(&s->cpus);
+    pci_hotplug_fini(&s->hotplug);
 }
 
 static const struct device_ops piix4_pm_ops = {

@@ -315,6 +315,7 @@ static const struct device_ops tablet_ops = {
     .name = "virtio-tablet-pci",
     .alias = "virtio-tablet",
     .bus = BUS_PCI,
+    .hotplug = true,
     .size = sizeof(struct tablet),
     .version = 1,
     .create = tablet_create,

@@ -470,6 +470,7 @@ static const struct device_ops e1000_ops = {
     .name = "e1000",
     .alias = "e1000-82540em",
     .bus = BUS_PCI,
+    .hotplug = true,
     .size = sizeof(struct e1000),
     .version = 1,
     .options = e1000_options,

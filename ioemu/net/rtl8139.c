@@ -519,6 +519,7 @@ static const struct option_desc rtl8139_options[] = {
 static const struct device_ops rtl8139_ops = {
     .name = "rtl8139",
     .bus = BUS_PCI,
+    .hotplug = true,
     .size = sizeof(struct rtl8139),
     .version = 1,
     .options = rtl8139_options,

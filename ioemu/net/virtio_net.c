@@ -580,6 +580,7 @@ static const struct device_ops vnet_ops = {
     .name = "virtio-net-pci",
     .alias = "virtio-net",
     .bus = BUS_PCI,
+    .hotplug = true,
     .size = sizeof(struct vnet),
     .version = 1,
     .options = vnet_options,

@@ -393,10 +393,14 @@ static void execute(void)
     snprintf(paths + n, sizeof(paths) - (size_t)n, "%s", table_file("ssdt"));
     snprintf(command, sizeof(command),
              "acpiexec -b 'evaluate \\_SB.PCI0._CRS;"
-             "evaluate \\_SB.LNKA._CRS;evaluate \\_SB.HPET._STA' %s >%s.log 2>&1 && "
+             "evaluate \\_SB.LNKA._CRS;evaluate \\_SB.HPET._STA;"
+             "evaluate \\_SB.PCI0.SNTF 0x80000034 3;evaluate \\_GPE._E01;"
+             "evaluate \\_SB.PCI0.S1F._EJ0 1' %s >%s.log 2>&1 && "
              "test $(grep -c 'returned object' %s.log) = 3 && "
+             "test $(grep -Ec 'Notify on .(S04|S05|S1F)_' %s.log) = 3 && "
              "! grep -E 'Error|Warning' %s.log",
-             paths, table_file("dsdt"), table_file("dsdt"), table_file("dsdt"));
+             paths, table_file("dsdt"), table_file("dsdt"), table_file("dsdt"),
+             table_file("dsdt"));
     int status = system(command);
     snprintf(command, sizeof(command), "rm -f %s %s.log", paths, table_file("dsdt"));
     assert_int_equal(system(command), 0);
