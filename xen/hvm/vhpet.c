@@ -187,7 +187,8 @@ static void expired(void *opaque)
     else if (sent == APIC_SENT)
         t->owed--;
     t->owed = vtick_keep(h->domain, t->owed);
-    timer_set(&t->timer, vtick_next(t->next, period_ns(t), now, t->owed));
+    timer_set(&t->timer, vtick_next(t->next, period_ns(t), now, t->owed,
+                                    sent == APIC_SENT_COALESCED));
 out:
     spin_unlock(&h->lock);
 }

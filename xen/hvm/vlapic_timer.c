@@ -194,7 +194,7 @@ static bool expire_periodic(struct vlapic *s, ns_t now)
 {
     ns_t period = period_ns(s), again;
     uint32_t lvt = LVT_TIMER(s);
-    bool kick = false;
+    bool kick = false, untaken = false;
 
     vtick_count(&s->timer_next, period, now, &s->ticks_owed);
     if (lvt & APIC_LVT_MASKED) {
@@ -202,9 +202,11 @@ static bool expire_periodic(struct vlapic *s, ns_t now)
     } else if (!vlapic_vector_pending(s, lvt)) {
         kick = tick(s);
         s->ticks_owed--;
+    } else {
+        untaken = true;
     }
     s->ticks_owed = vtick_keep(s->vcpu->domain, s->ticks_owed);
-    again = vtick_next(s->timer_next, period, now, s->ticks_owed);
+    again = vtick_next(s->timer_next, period, now, s->ticks_owed, untaken);
     timer_set(&s->timer, again);
     return kick;
 }

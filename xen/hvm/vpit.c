@@ -179,7 +179,8 @@ static void expired(void *opaque)
         settle(&p->channel[0], now);
         arm(p, now);
     } else {
-        timer_set(&p->timer, vtick_next(p->next, p->period, now, p->owed));
+        timer_set(&p->timer, vtick_next(p->next, p->period, now, p->owed,
+                                        sent == APIC_SENT_COALESCED));
     }
 out:
     spin_unlock(&p->lock);

@@ -299,14 +299,16 @@ static void periodic_expired(void *opaque)
 
     spin_lock(&r->lock);
     if (r->next_periodic && (now >= r->next_periodic || r->owed)) {
+        bool untaken = r->reg[RTC_C] & C_IRQF;
         vtick_count(&r->next_periodic, r->period, now, &r->owed);
-        if (!(r->reg[RTC_C] & C_IRQF)) { /* the guest took the one before */
+        if (!untaken) {
             r->reg[RTC_C] |= C_PF;
             r->owed--;
             update_irq(r);
         }
         r->owed = vtick_keep(r->domain, r->owed);
-        timer_set(&r->periodic, vtick_next(r->next_periodic, r->period, now, r->owed));
+        timer_set(&r->periodic,
+                  vtick_next(r->next_periodic, r->period, now, r->owed, untaken));
     }
     spin_unlock(&r->lock);
 }

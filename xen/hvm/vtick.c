@@ -25,11 +25,11 @@ uint32_t vtick_keep(const struct domain *d, uint32_t owed)
     return owed;
 }
 
-ns_t vtick_next(ns_t next, ns_t period, ns_t now, uint32_t owed)
+ns_t vtick_next(ns_t next, ns_t period, ns_t now, uint32_t owed, bool untaken)
 {
     ns_t when = next;
 
     if (owed)
-        when = min(when, now + period / 2);
+        when = untaken ? min(when, now + period / VTICK_LOOKS) : now;
     return max(when, now + VTICK_MIN_NS);
 }
