@@ -11,6 +11,9 @@ const char test_title[] = "emulate";
 
 #define ROUNDS 12
 
+#define MSR_DEBUGCTL 0x1d9
+#define DEBUGCTL_BTF 2
+
 SNIPPETS_BEGIN(table);
 /* MOV and its relatives. */
 SNIPPET("movb %al, (%rdi)", 0);
@@ -399,6 +402,42 @@ static void unmasked(void)
     check(fault.vector == VEC_UD, "and #UD without CR4.OSXMMEXCPT");
 }
 
+static volatile unsigned int traps;
+static volatile uint64_t trap_rip;
+
+static void on_trap(struct regs *regs)
+{
+    traps++;
+    trap_rip = regs->rip;
+    regs->rflags &= ~0x100ull;
+}
+
+/* With DEBUGCTL.BTF only a branch traps, and clears it: a NOP and a jump, both emulated.
+ */
+static void step_by_branches(void)
+{
+    uint64_t target, btf;
+
+    set_handler(VEC_DB, on_trap);
+    traps = 0;
+    wrmsr(MSR_DEBUGCTL, DEBUGCTL_BTF);
+    asm volatile("pushfq; orl $0x100, (%%rsp)\n"
+                 "ud2; .ascii \"xen\"; popfq\n" /* TF from here on */
+                 "ud2; .ascii \"xen\"; nop\n"
+                 "ud2; .ascii \"xen\"; jmp 1f\n"
+                 "nop\n"
+                 "1: leaq 1b(%%rip), %0\n"
+                 : "=r"(target)
+                 :
+                 : "memory", "cc");
+    btf = rdmsr(MSR_DEBUGCTL);
+    wrmsr(MSR_DEBUGCTL, 0);
+    set_handler(VEC_DB, NULL);
+    check_eq(traps, 1, "single step by branches: one trap");
+    check_eq(trap_rip, target, "behind the jump");
+    check_eq(btf, 0, "which clears DEBUGCTL.BTF");
+}
+
 void test_main(void)
 {
     if (option_present("self"))
@@ -411,5 +450,7 @@ void test_main(void)
     try_avx();
     if (!option_present("self"))
         unmasked();
+    if (!option_present("self"))
+        step_by_branches();
     changed_tables();
 }

@@ -1,9 +1,9 @@
 /*
  * The ways in which a guest's processor runs into the ground, one for each of its
- * memory sizes (MiB modulo 8): a triple fault, code where there is no memory, code in a
+ * memory sizes (MiB modulo 16): a triple fault, code where there is no memory, code in a
  * device's registers, page tables where there is no memory, a stack there, HLT for ever
- * by an interrupt descriptor table in a device. Nothing is right or wrong here; whoever
- * started it looks whether anybody else noticed.
+ * by an interrupt descriptor table in a device, an exception with its stack in one.
+ * Nothing is right or wrong here; whoever started it looks whether anybody else noticed.
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "xen.h"
@@ -16,6 +16,7 @@ const char test_title[] = "nowhere";
 #define NOTHING    0xc0000000ul
 #define VGA_MEMORY 0xa0000ul
 #define HPET       0xfed00000ul
+#define LAPIC      0xfee00000ul
 
 struct table_pointer {
     uint16_t limit;
@@ -69,6 +70,9 @@ static void end(unsigned how)
     case 7:
         asm volatile("lgdt (%0); mov %1, %%ss" ::"r"(HPET), "r"(0x18));
         break;
+    case 8:
+        asm volatile("mov %0, %%rsp; ud2" ::"r"(LAPIC + 0x3f0));
+        break;
     }
 }
 
@@ -80,7 +84,7 @@ void test_main(void)
         skip("it would be the machine's end", "nowhere");
         return;
     }
-    print("# way %u\n", mib % 8);
-    end(mib % 8);
+    print("# way %u\n", mib % 16);
+    end(mib % 16);
     check(true, "still here");
 }

@@ -625,12 +625,10 @@ static void retire(struct vcpu *v, const struct emul_ctxt *c)
     hvm_ops->set_shadow(v, shadow);
     if (c->retire.hlt)
         v->hvm->hlt = true;
-    if (c->retire.singlestep || c->retire.task_trap) {
-        hvm_ops->sync_dr(v);
-        v->hvm->dr6 |= c->retire.task_trap ? 0x8000 : 0x4000; /* BT, BS */
-        hvm_ops->update_dr(v);
-        hvm_inject_exception(v, X86_DB, HVM_NO_ERROR_CODE);
-    }
+    if (c->retire.task_trap)
+        hvm_debug_trap(v, DR6_BT);
+    else if (c->retire.singlestep)
+        hvm_single_step(v, c->retire.branch);
 }
 
 static void unhandleable(struct vcpu *v, const struct emul_ctxt *c)

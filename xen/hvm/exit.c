@@ -307,6 +307,17 @@ static void exit_wrmsr(struct vcpu *v, const struct vmexit *e)
     hvm_skip_insn(v, len);
 }
 
+/* An access to registers, or to nothing. If an event was on its way, which waits to be
+ * delivered again now, then it is that which goes through there (a stack, a descriptor
+ * table), not the instruction at RIP, and always will. */
+static void device_access(struct vcpu *v)
+{
+    if (unlikely(v->hvm->inject.valid))
+        domain_crash(v->domain, "an event is delivered by way of memory that is none");
+    else
+        hvm_emulate(v);
+}
+
 static void exit_npf(struct vcpu *v, const struct vmexit *e)
 {
     struct domain *d = v->domain;
@@ -315,7 +326,7 @@ static void exit_npf(struct vcpu *v, const struct vmexit *e)
     enum p2m_type type;
 
     if (platform_mmio_find(v, gpa)) {
-        hvm_emulate(v);
+        device_access(v);
         return;
     }
     p2m_lookup(d, gfn, &type, NULL);
@@ -349,7 +360,7 @@ static void exit_npf(struct vcpu *v, const struct vmexit *e)
         domain_crash(d, "page tables outside of RAM");
         return;
     }
-    hvm_emulate(v);
+    device_access(v);
 }
 
 static void exit_xsetbv(struct vcpu *v, const struct vmexit *e)

@@ -400,7 +400,12 @@ static inline void hvm_end_shadow(struct vcpu *v)
 }
 
 /* Step over the current instruction: RIP, interrupt shadow, single-step trap. */
-void hvm_single_step(struct vcpu *v);
+void hvm_single_step(struct vcpu *v, bool branch);
+#define DR6_BS       0x4000ull
+#define DR6_BT       0x8000ull
+#define DEBUGCTL_BTF 0x2ull
+/* A #DB behind an instruction, for these bits of DR6. */
+void hvm_debug_trap(struct vcpu *v, uint64_t why);
 static inline void hvm_skip_insn(struct vcpu *v, unsigned int len)
 {
     struct hvm_vcpu *h = v->hvm;
@@ -411,7 +416,7 @@ static inline void hvm_skip_insn(struct vcpu *v, unsigned int len)
     hvm_end_shadow(v);
     h->regs.rflags &= ~(uint64_t)RFLAGS_RF;
     if (unlikely(h->regs.rflags & RFLAGS_TF))
-        hvm_single_step(v);
+        hvm_single_step(v, false);
 }
 
 uint64_t hvm_guest_tsc(const struct vcpu *v);

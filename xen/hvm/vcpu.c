@@ -315,12 +315,28 @@ __noreturn void hvm_vcpu_loop(struct vcpu *v)
     }
 }
 
-void hvm_single_step(struct vcpu *v)
+void hvm_debug_trap(struct vcpu *v, uint64_t why)
 {
     hvm_ops->sync_dr(v);
-    v->hvm->dr6 |= 0x4000; /* BS */
+    v->hvm->dr6 |= why;
     hvm_ops->update_dr(v);
-    hvm_inject_exception(v, 1, HVM_NO_ERROR_CODE);
+    hvm_inject_exception(v, X86_DB, HVM_NO_ERROR_CODE);
+}
+
+/* With DEBUGCTL.BTF only branches trap, and the trap clears it (Intel SDM vol 3, 18.4.3;
+ * AMD APM vol 2, 13.1.1.6). */
+void hvm_single_step(struct vcpu *v, bool branch)
+{
+    struct hvm_msrs m;
+
+    hvm_ops->get_msrs(v, &m);
+    if (m.debugctl & DEBUGCTL_BTF) {
+        if (!branch)
+            return;
+        m.debugctl &= ~DEBUGCTL_BTF;
+        hvm_ops->set_msrs(v, &m);
+    }
+    hvm_debug_trap(v, DR6_BS);
 }
 
 void hvm_dump_vcpu(struct vcpu *v)

@@ -535,6 +535,7 @@ int emul_execute(struct emul_ctxt *c)
         c->regs->rip = rip;
         return rc;
     }
+    c->retire.branch = c->regs->rip != next;
     if (c->retire.partial)
         c->regs->rip = rip;
     else if (c->i.map || c->i.opcode != 0xcf) /* IRET loads RF */

@@ -131,6 +131,7 @@ struct emul_retire {
     bool sti;         /* interrupts are held off for one instruction */
     bool mov_ss;      /* interrupts and debug traps are held off for one instruction */
     bool singlestep;  /* a #DB trap with DR6.BS is due */
+    bool branch;      /* it goes on elsewhere than behind the instruction */
     bool unblock_nmi; /* IRET */
     bool partial;     /* a repeated string instruction has iterations left */
     bool task_trap;   /* a #DB trap with DR6.BT is due: the new task's T flag */
