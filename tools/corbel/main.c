@@ -28,6 +28,8 @@ static const struct command commands[] = {
     {"shutdown", command_shutdown, "press the power button; -w waits for the end"},
     {"reboot", command_reboot, "reset a guest"},
     {"destroy", command_destroy, "end a guest at once"},
+    {"attach", command_attach, "plug in: attach GUEST disk=... or vif=..."},
+    {"detach", command_detach, "unplug: detach GUEST vdX, or a card's MAC"},
     {"wait", command_wait, "wait until a guest has ended"},
     {"dmesg", command_dmesg, "what the hypervisor said; -c: and clear it"},
     {"debug-keys", command_debug_keys, "send keys to the hypervisor's console"},

@@ -128,12 +128,21 @@ static void add_disk(const struct disk_config *d, unsigned number, struct args *
     if (d->bus == DISK_IDE)
         snprintf(place, sizeof(place), "if=ide,index=%u,id=disk%u", d->index, number);
     else
-        snprintf(place, sizeof(place), "if=virtio,id=disk%u", number);
+        snprintf(place, sizeof(place), "if=none,id=disk%u", number);
     args_add(a, "--drive");
     args_add(a, "%s,media=%s%s%s%s%s%s", place, d->cdrom ? "cdrom" : "disk",
              d->read_only ? ",readonly=on" : "", d->path ? ",format=" : "",
              d->path ? d->format : "", d->path ? ",file=" : "",
              d->path ? commas(d->path, file, sizeof(file)) : "");
+    if (d->bus == DISK_VIRTIO) {
+        args_add(a, "--device");
+        args_add(a, "virtio-blk-pci,drive=disk%u,id=vd%c", number, 'a' + d->index);
+    }
+}
+
+const char *model_nic(const struct nic_config *n)
+{
+    return !strcmp(n->model, "virtio-net") ? "virtio-net-pci" : n->model;
 }
 
 static void add_nic(const struct nic_config *n, unsigned number, struct args *a)
@@ -145,9 +154,7 @@ static void add_nic(const struct nic_config *n, unsigned number, struct args *a)
         args_add(a, "user,id=net%u%s%s", number, n->hostfwd ? ",hostfwd=" : "",
                  n->hostfwd ? n->hostfwd : "");
     args_add(a, "--device");
-    args_add(a, "%s,netdev=net%u,mac=%s",
-             !strcmp(n->model, "virtio-net") ? "virtio-net-pci" : n->model, number,
-             n->mac);
+    args_add(a, "%s,netdev=net%u,mac=%s,id=%s", model_nic(n), number, n->mac, n->mac);
 }
 
 static void add_serial(const struct guest_config *c, struct args *a)
@@ -257,51 +264,105 @@ static int read_line(int fd, char *line, size_t room, int64_t deadline)
     }
 }
 
-/* Send, then skip events and the greeting until the answer. */
-static int exchange(int fd, const char *command, int64_t deadline, struct failure *f)
+/* The next message with this member: an answer or an event. */
+static int await(struct model_link *l, const char *member, json_t **message)
 {
     char line[4096];
-    int n = snprintf(line, sizeof(line), "{\"execute\":\"%s\"}\n", command);
 
-    if (write(fd, line, (size_t)n) != n)
-        return fail_with(f, -EPIPE, "the device model does not listen");
     for (;;) {
-        int err = read_line(fd, line, sizeof(line), deadline);
+        int err = read_line(l->fd, line, sizeof(line), l->deadline);
         if (err)
-            return fail_with(f, err, "the device model gives no answer to %s", command);
+            return err;
         json_t *j = json_loads(line, 0, NULL);
-        json_t *error = json_object_get(j, "error");
-        const char *why = json_string_value(json_object_get(error, "desc"));
-        bool answered = json_object_get(j, "return") != NULL;
-        if (error)
-            fail_with(f, -EIO, "the device model refused %s: %s", command,
-                      why ? why : "");
+        if (json_object_get(j, member) || json_object_get(j, "error")) {
+            *message = j;
+            return 0;
+        }
         json_decref(j);
-        if (error)
-            return -EIO;
-        if (answered)
+    }
+}
+
+int model_ask(struct model_link *l, const char *command, json_t *arguments,
+              struct failure *f)
+{
+    json_t *request = json_pack("{s:s}", "execute", command), *j;
+
+    if (arguments)
+        json_object_set_new(request, "arguments", arguments);
+    char *text = json_dumps(request, JSON_COMPACT);
+    size_t n = text ? strlen(text) : 0;
+    json_decref(request);
+    if (!text)
+        return fail_with(f, -EINVAL, "%s: a name in it is not UTF-8", command);
+    bool sent = write(l->fd, text, n) == (ssize_t)n && write(l->fd, "\n", 1) == 1;
+    free(text);
+    if (!sent)
+        return fail_with(f, -EPIPE, "the device model does not listen");
+    int err = await(l, "return", &j);
+    if (err)
+        return fail_with(f, err, "the device model gives no answer to %s", command);
+    json_t *error = json_object_get(j, "error");
+    if (error) {
+        const char *why = json_string_value(json_object_get(error, "desc"));
+        err = fail_with(f, -EIO, "the device model refused %s: %s", command,
+                        why ? why : "");
+    }
+    json_decref(j);
+    return err;
+}
+
+int model_wait(struct model_link *l, const char *event, const char *device)
+{
+    for (;;) {
+        json_t *j;
+        int err = await(l, "event", &j);
+        if (err)
+            return err;
+        const char *name = json_string_value(json_object_get(j, "event"));
+        json_t *data = json_object_get(j, "data");
+        const char *who = json_string_value(json_object_get(data, "device"));
+        bool found = name && who && !strcmp(name, event) && !strcmp(who, device);
+        json_decref(j);
+        if (found)
             return 0;
     }
 }
 
-int model_command(const char *name, const char *command, unsigned ms, struct failure *f)
+int model_open(struct model_link *l, const char *name, unsigned ms, struct failure *f)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char path[GUEST_PATH_MAX];
-    int64_t deadline = now_ms() + ms;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    l->deadline = now_ms() + ms;
+    l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     guest_path(path, name, "dm.sock");
     memcpy(address.sun_path, path, sizeof(path));
     int err = 0;
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)))
+    if (l->fd < 0 || connect(l->fd, (struct sockaddr *)&address, sizeof(address)))
         err = fail_with(f, -errno, "cannot reach the device model: %s: %s", path,
                         strerror(errno));
     if (!err)
-        err = exchange(fd, "qmp_capabilities", deadline, f);
-    if (!err)
-        err = exchange(fd, command, deadline, f);
-    if (fd >= 0)
-        close(fd);
+        err = model_ask(l, "qmp_capabilities", NULL, f);
+    if (err)
+        model_close(l);
+    return err;
+}
+
+void model_close(struct model_link *l)
+{
+    if (l->fd >= 0)
+        close(l->fd);
+    l->fd = -1;
+}
+
+int model_command(const char *name, const char *command, unsigned ms, struct failure *f)
+{
+    struct model_link l;
+    int err = model_open(&l, name, ms, f);
+
+    if (err)
+        return err;
+    err = model_ask(&l, command, NULL, f);
+    model_close(&l);
     return err;
 }

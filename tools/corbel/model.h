@@ -6,6 +6,7 @@
 #ifndef CORBEL_MODEL_H
 #define CORBEL_MODEL_H
 
+#include <jansson.h>
 #include <uv.h>
 
 #include "config.h"
@@ -34,5 +35,21 @@ int model_args(const struct guest_config *c, const char *program, uint32_t domid
  * `ms`.  For commands that the user asked for, never in the loop of a running guest.
  */
 int model_command(const char *name, const char *command, unsigned ms, struct failure *f);
+
+/* Several commands one after the other, and events; all within `ms`. */
+struct model_link {
+    int fd;
+    int64_t deadline; /* ms */
+};
+int model_open(struct model_link *l, const char *name, unsigned ms, struct failure *f);
+/* Takes the arguments, which may be NULL. */
+int model_ask(struct model_link *l, const char *command, json_t *arguments,
+              struct failure *f);
+/* Wait for an event about that device.  -ETIMEDOUT, -EPIPE. */
+int model_wait(struct model_link *l, const char *event, const char *device);
+void model_close(struct model_link *l);
+
+/* A card's name for the device model. */
+const char *model_nic(const struct nic_config *n);
 
 #endif

@@ -52,24 +52,38 @@ static int join_bridge(const char *name, const char *bridge)
     return err;
 }
 
+int tap_check_bridge(const char *bridge, struct failure *f)
+{
+    if (if_nametoindex(bridge))
+        return 0;
+    return fail_with(f, -ENODEV, "there is no bridge '%s'; ip link add %s type bridge",
+                     bridge, bridge);
+}
+
+int tap_join(const char *name, const char *bridge, struct failure *f)
+{
+    int err = join_bridge(name, bridge);
+
+    return err ? fail_with(f, err, "cannot put %s on the bridge %s: %s", name, bridge,
+                           strerror(-err))
+               : 0;
+}
+
 int tap_create(const char *name, const char *bridge, struct failure *f)
 {
-    if (!if_nametoindex(bridge))
-        return fail_with(f, -ENODEV,
-                         "there is no bridge '%s'; ip link add %s type bridge", bridge,
-                         bridge);
-    int err = set_persistent(name, true);
+    int err = tap_check_bridge(bridge, f);
+
+    if (err)
+        return err;
+    err = set_persistent(name, true);
     if (err)
         return fail_with(f, err,
                          "cannot make the interface %s: %s (is the module tun loaded?)",
                          name, strerror(-err));
-    err = join_bridge(name, bridge);
-    if (err) {
+    err = tap_join(name, bridge, f);
+    if (err)
         tap_remove(name);
-        return fail_with(f, err, "cannot put %s on the bridge %s: %s", name, bridge,
-                         strerror(-err));
-    }
-    return 0;
+    return err;
 }
 
 void tap_remove(const char *name)
