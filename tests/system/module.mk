@@ -48,7 +48,7 @@ KVM_TESTS += tests/system/kvm
 
 # Guests: whole operating systems, their ends, hostile ones. `make soak` does it for long.
 DEPS += e2fsprogs
-SYSTEM_TESTS += tests/system/hvm-kernels tests/system/hostile
+SYSTEM_TESTS += tests/system/hvm-kernels tests/system/hostile tests/system/scheduler
 SYSTEM_TESTS += tests/system/guests tests/system/bad-guests tests/system/leaks
 
 # Other people's guests, unpacked and never installed.

@@ -3,7 +3,8 @@
  * Weighted fair: each CPU has a queue of runnable vCPUs, and the one with the least
  * weighted run time (vruntime) goes next. Who wakes gets the queue's minimum less a small
  * bonus, so that a vCPU that sleeps much (Dom0's, serving a device model) runs at once,
- * but cannot save up time. A CPU with nothing to do takes from the others.
+ * but cannot save up time. A CPU with nothing to do takes from the others; a vCPU that
+ * has to wait in a longer queue than another CPU's goes to that.
  *
  * A vCPU's queue fields are guarded by the lock of the queue of v->cpu, which changes
  * only under that lock. At most one queue lock is held, but for the trylock in steal().
@@ -32,6 +33,7 @@
 #define PREEMPT_GAIN_NS (NS_PER_MS / 4)
 #define WEIGHT_DEFAULT  256
 #define CAP_PERIOD_NS   (20 * NS_PER_MS)
+#define ROTATE_NS       (50 * NS_PER_MS)
 
 struct sched_cpu {
     struct spinlock lock;  /* guards all below and the scheduling fields of its vCPUs */
@@ -40,6 +42,8 @@ struct sched_cpu {
     uint64_t min_vruntime; /* never goes back */
     struct timer slice;
     unsigned int id;
+    ns_t moved_at;              /* when a vCPU last came from or went to another CPU */
+    const struct vcpu *arrived; /* the last that came; only compared */
 };
 
 static struct sched_cpu *queues[MAX_CPUS];
@@ -205,8 +209,23 @@ static void set_slice(struct sched_cpu *q, const struct vcpu *next, ns_t now)
         timer_set(&q->slice, now + slice);
 }
 
-/* Where a waking vCPU goes: its last CPU if that is idle, else an idle one, else the
- * last. */
+/* The CPU with the shortest queue that `v` may use; `last` if no other one's is shorter.
+ */
+static unsigned int shortest_queue(const struct vcpu *v, unsigned int last)
+{
+    uint64_t may = v->hard_affinity & v->soft_affinity;
+
+    for (may = may ?: v->hard_affinity; may; may &= may - 1) {
+        unsigned int cpu = __builtin_ctzll(may);
+
+        if (queues[cpu] && READ_ONCE(queues[cpu]->nr) < READ_ONCE(queues[last]->nr))
+            last = cpu;
+    }
+    return last;
+}
+
+/* Where a waking vCPU goes: its last CPU if that is idle, else an idle one, else where
+ * the fewest wait, by preference the last. */
 static unsigned int choose_cpu(const struct vcpu *v)
 {
     uint64_t idle = READ_ONCE(idle_mask) & v->hard_affinity;
@@ -221,15 +240,14 @@ static unsigned int choose_cpu(const struct vcpu *v)
     if (idle)
         return __builtin_ctzll(idle);
     if (v->hard_affinity >> v->cpu & 1)
-        return v->cpu;
-    return __builtin_ctzll(v->hard_affinity);
+        return shortest_queue(v, v->cpu);
+    return shortest_queue(v, __builtin_ctzll(v->hard_affinity));
 }
 
-/* Put an eligible vCPU that does not run into a queue; q is its queue's lock, released.
- */
-static void make_ready(struct sched_cpu *q, struct vcpu *v)
+/* Put an eligible vCPU that does not run into the queue of `cpu`; q is its queue's lock,
+ * released. */
+static void make_ready_on(struct sched_cpu *q, struct vcpu *v, unsigned int cpu)
 {
-    unsigned int cpu = choose_cpu(v);
     uint64_t floor;
     struct vcpu *curr;
     bool preempt;
@@ -237,6 +255,7 @@ static void make_ready(struct sched_cpu *q, struct vcpu *v)
     if (cpu != q->id) {
         v->vruntime -= q->min_vruntime;
         v->cpu = cpu;
+        q->moved_at = now_ns();
         spin_unlock(&q->lock);
         q = lock_queue_of(v);
         if (!eligible(v) || v->running || !list_empty(&v->run_entry)) {
@@ -244,6 +263,8 @@ static void make_ready(struct sched_cpu *q, struct vcpu *v)
             return;
         }
         v->vruntime += q->min_vruntime;
+        q->moved_at = now_ns();
+        q->arrived = v;
     }
     floor = q->min_vruntime - WAKE_BONUS_NS;
     if ((int64_t)(v->vruntime - floor) < 0)
@@ -256,6 +277,12 @@ static void make_ready(struct sched_cpu *q, struct vcpu *v)
     if (preempt || q->nr == 1)
         resched(q->id);
     spin_unlock(&q->lock);
+}
+
+/* The same, where it is best. */
+static void make_ready(struct sched_cpu *q, struct vcpu *v)
+{
+    make_ready_on(q, v, choose_cpu(v));
 }
 
 void vcpu_wake(struct vcpu *v)
@@ -501,6 +528,21 @@ static void fpu_switch(struct percpu *cpu, struct vcpu *prev, struct vcpu *next)
     }
 }
 
+/* Where one that waits in q should rather be. A queue that is shorter by two is better at
+ * once. One that is shorter by one is so now and then, for each vCPU in turn: three that
+ * never sleep then get equal parts of two CPUs. */
+static unsigned int better_cpu(const struct sched_cpu *q, const struct vcpu *v)
+{
+    unsigned int to = shortest_queue(v, q->id);
+    unsigned int nr = READ_ONCE(queues[to]->nr);
+
+    if (q->nr >= nr + 2)
+        return to;
+    if (q->nr == nr + 1 && v != q->arrived && now_ns() - q->moved_at > ROTATE_NS)
+        return to;
+    return q->id;
+}
+
 /* On the new stack: the old one is free to run elsewhere from here. */
 static void finish_switch(struct vcpu *prev)
 {
@@ -520,9 +562,15 @@ static void finish_switch(struct vcpu *prev)
     /* It waits here while another CPU idles: let that one take it. */
     if (!list_empty(&prev->run_entry)) {
         uint64_t idle = READ_ONCE(idle_mask) & prev->hard_affinity;
+        unsigned int to = idle ? q->id : better_cpu(q, prev);
 
         if (idle)
             resched(__builtin_ctzll(idle));
+        if (to != q->id) {
+            dequeue(q, prev);
+            make_ready_on(q, prev, to);
+            return;
+        }
     }
     spin_unlock(&q->lock);
 }
