@@ -14,6 +14,8 @@ import subprocess
 import tempfile
 import time
 
+from screen import Picture
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, "build")
 CORBEL = os.path.join(BUILD, "xen", "corbel.elf32")
@@ -68,7 +70,8 @@ class Machine:
 
     def _boot(self, hypervisor, image, kernel, args, initrd, options):
         if not kernel:  # nothing but the board, or a hypervisor without modules
-            return ["-kernel", image or CORBEL] if hypervisor == "corbel" else []
+            return ["-kernel", image or CORBEL, "-append",
+                    f"console=com1 com1=115200,8n1 {options}"] if hypervisor == "corbel" else []
         if not hypervisor:
             return ["-kernel", kernel, "-append", args]
         if hypervisor == "corbel":
@@ -194,7 +197,14 @@ class Machine:
         if not self._qmp:
             self._qmp = socket.socket(socket.AF_UNIX)
             self._qmp.settimeout(30)
-            self._qmp.connect(self.qmp_path)
+            while True:  # QEMU may not have come to it yet
+                try:
+                    self._qmp.connect(self.qmp_path)
+                    break
+                except OSError as error:
+                    if self.process.poll() is not None:
+                        raise Ended("the machine ended before its QMP was there") from error
+                    time.sleep(0.05)
             self._qmp_message()
             self.qmp("qmp_capabilities")
         self._qmp.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
@@ -214,12 +224,31 @@ class Machine:
         line, self._qmp_buffer = self._qmp_buffer.split(b"\n", 1)
         return json.loads(line)
 
-    def screendump(self, path):
-        """Write the screen as a PPM file; return (width, height, pixels)."""
+    def screen(self):
+        """The machine's screen as it is now, a Picture."""
+        path = os.path.join(self.directory, "screen")
         self.qmp("screendump", filename=path)
         with open(path, "rb") as image:
-            fields = image.read().split(maxsplit=4)
-        return int(fields[1]), int(fields[2]), fields[4]
+            ppm = image.read()
+        header = re.match(rb"P6\s(\d+)\s(\d+)\s255\s", ppm)
+        rgb = ppm[header.end():]
+        pixels = bytearray(len(rgb) // 3 * 4)
+        pixels[0::4], pixels[1::4], pixels[2::4] = rgb[2::3], rgb[1::3], rgb[0::3]
+        return Picture(int(header.group(1)), int(header.group(2)), bytes(pixels))
+
+    def expect_screen(self, pattern, seconds, font=None):
+        """Wait for a regular expression on the screen; its text."""
+        end = time.monotonic() + seconds * PATIENCE
+        while True:
+            try:
+                text = "\n".join(self.screen().text(font))
+            except OSError as error:
+                raise Ended(f"no {pattern!r} on the screen before the machine ended") from error
+            if re.search(pattern, text, re.M):
+                return text
+            if time.monotonic() > end:
+                raise Ended(f"no {pattern!r} on the screen in {seconds} s:\n{text.strip()}")
+            self._read(1)
 
     def tail(self, lines=40):
         """The last lines of the console as TAP comments, for a failure's report."""

@@ -1,13 +1,15 @@
-"""A guest's screen, seen and typed at from outside: a VNC client that can read text.
+"""A screen, seen and typed at from outside: pictures with text that can be read, a VNC client.
 
 RFB 3.8 (RFC 6143), raw encoding. Text is recognized by comparing character cells with a font: that
-of the VGA BIOS, which is what a VGA text screen shows, or that of the Debian installer.
+of the VGA BIOS, which is what a VGA text screen shows, of the Debian installer or of Corbel.
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import gzip
+import os
 import select
 import socket
 import struct
+import subprocess
 import time
 import zlib
 
@@ -69,6 +71,15 @@ def installer_font(initrd):
     return font
 
 
+def corbel_font():
+    """The same from the glyphs that xen/lib/mkfont makes, of ASCII 32 to 126."""
+    made = subprocess.run([os.path.join(os.path.dirname(__file__), "../../xen/lib/mkfont"),
+                           "/usr/share/grub/ascii.pf2"], capture_output=True, text=True, check=True)
+    glyphs = [line.split(None, 1)[1] for line in made.stdout.splitlines() if ".byte" in line]
+    return {bytes(int(row, 16) for row in rows.split(",")): chr(code)
+            for code, rows in enumerate(glyphs, 32)}
+
+
 def cpio_file(archive, wanted):
     """A file's data from an archive of Linux's initramfs format, newc."""
     place = 0
@@ -100,13 +111,54 @@ def write_png(path, width, height, pixels):
                 + chunk(b"IDAT", zlib.compress(bytes(rows), 6)) + chunk(b"IEND", b""))
 
 
-class Screen:
+class Picture:
+    """Pixels of 4 bytes: blue, green, red, unused."""
+
+    def __init__(self, width=0, height=0, pixels=b""):
+        self.width, self.height, self.pixels = width, height, pixels
+        self.font = vga_font()
+
+    def save(self, path):
+        """Write it as a PNG file."""
+        write_png(path, self.width, self.height, self.pixels)
+
+    def _cell(self, column, row, width, font):
+        """(the character in a cell, or ?; its background as blue, green, red)."""
+        lines = []
+        for y in range(row * FONT_HEIGHT, (row + 1) * FONT_HEIGHT):
+            start = (y * self.width + column * width) * 4
+            lines.append([bytes(self.pixels[start + i:start + i + 3]) for i in range(0, 32, 4)])
+        colours = {pixel for line in lines for pixel in line}
+        if len(colours) == 1:
+            return " ", colours.pop()
+        if len(colours) == 2:
+            for ink, paper in (tuple(colours), tuple(colours)[::-1]):
+                rows = bytes(sum((pixel == ink) << (7 - i) for i, pixel in enumerate(line))
+                             for line in lines)
+                if rows in font:
+                    return font[rows], paper
+        return "?", None
+
+    def text(self, font=None, paper=None):
+        """The lines of a text screen of cells of 8 (or 9) pixels; a ? is what is not known.
+
+        With paper (blue, green, red) only what stands on that colour."""
+        width = 9 if self.width == 720 else 8
+        lines = []
+        for row in range(self.height // FONT_HEIGHT):
+            line = ""
+            for column in range(self.width // width):
+                character, behind = self._cell(column, row, width, font or self.font)
+                line += character if paper in (None, behind) else " "
+            lines.append(line.rstrip())
+        return lines
+
+
+class Screen(Picture):
     """One connection. grab() brings .width, .height and .pixels up to date."""
 
     def __init__(self, port, host="127.0.0.1", timeout=60):
-        self.width = self.height = 0
-        self.pixels = bytearray()
-        self.font = vga_font()
+        super().__init__()
         self.drawn = False  # has the server sent the whole of it?
         self.asked = False  # is there a request that it has not answered?
         try:
@@ -193,41 +245,6 @@ class Screen:
             left = max(0, end - time.monotonic()) if self.drawn else None
             if select.select([self.socket], [], [], left)[0]:
                 self._message()
-
-    def save(self, path):
-        """The last grabbed picture as a PNG file."""
-        write_png(path, self.width, self.height, self.pixels)
-
-    def _cell(self, column, row, width, font):
-        """(the character in a cell, or ?; its background as blue, green, red)."""
-        lines = []
-        for y in range(row * FONT_HEIGHT, (row + 1) * FONT_HEIGHT):
-            start = (y * self.width + column * width) * 4
-            lines.append([bytes(self.pixels[start + i:start + i + 3]) for i in range(0, 32, 4)])
-        colours = {pixel for line in lines for pixel in line}
-        if len(colours) == 1:
-            return " ", colours.pop()
-        if len(colours) == 2:
-            for ink, paper in (tuple(colours), tuple(colours)[::-1]):
-                rows = bytes(sum((pixel == ink) << (7 - i) for i, pixel in enumerate(line))
-                             for line in lines)
-                if rows in font:
-                    return font[rows], paper
-        return "?", None
-
-    def text(self, font=None, paper=None):
-        """The lines of a text screen of cells of 8 (or 9) pixels; a ? is what is not known.
-
-        With paper (blue, green, red) only what stands on that colour."""
-        width = 9 if self.width == 720 else 8
-        lines = []
-        for row in range(self.height // FONT_HEIGHT):
-            line = ""
-            for column in range(self.width // width):
-                character, behind = self._cell(column, row, width, font or self.font)
-                line += character if paper in (None, behind) else " "
-            lines.append(line.rstrip())
-        return lines
 
     def type(self, keys):
         """Press and release keys: characters, or names as in KEYSYMS."""
