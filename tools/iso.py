@@ -15,6 +15,12 @@ PLATFORM_PC, PLATFORM_EFI = 0, 0xef
 BOOTABLE = 0x88
 
 
+def size(path):
+    """Bytes of a file or of a block device."""
+    with open(path, "rb") as f:
+        return f.seek(0, os.SEEK_END)
+
+
 def _entries(catalogue):
     """The (platform, bootable) pairs of a boot catalogue."""
     platform, place = catalogue[1], 32
@@ -44,7 +50,7 @@ def _what(path):
 
 def trouble(path):
     """(why it cannot be booted from or "", what looks wrong besides or "")."""
-    size = os.path.getsize(path)
+    there = size(path)
     with open(path, "rb") as f:
         f.seek(DESCRIPTORS * SECTOR)
         primary, record = f.read(SECTOR), f.read(SECTOR)
@@ -53,8 +59,8 @@ def trouble(path):
         warning = ""
         if primary[1:6] == b"CD001" and primary[0] == 1:
             whole = struct.unpack_from("<I", primary, 80)[0] * SECTOR
-            if whole > size:
-                warning = (f"it is cut off: {size >> 20} of {whole >> 20} MiB are there; "
+            if whole > there:
+                warning = (f"it is cut off: {there >> 20} of {whole >> 20} MiB are there; "
                            "fetch it again")
         if not record.startswith(EL_TORITO):
             return ("a PC cannot boot from it: it has no El Torito boot record", warning)
