@@ -28,6 +28,8 @@ HYPERVISORS = {
 }
 DOM0_MIB = 512
 HYPERVISOR_MIB = 128  # what the hypervisor itself and a device model may need
+# An emulator ends with the program that started it, however that ends.
+WITH_US = ("setpriv", "--pdeathsig", "KILL")
 
 
 class MachineError(Exception):
@@ -170,8 +172,8 @@ class Machine:
         for _, line in lines:
             line.set_inheritable(True)
         words = self.command(lines) + ["-serial", serial]
-        self.qemu = subprocess.Popen(words, pass_fds=[line.fileno() for _, line in lines],
-                                     **popen)
+        self.qemu = subprocess.Popen([*WITH_US, *words],
+                                     pass_fds=[line.fileno() for _, line in lines], **popen)
         return self.qemu
 
     def stop(self):

@@ -14,7 +14,7 @@ import tempfile
 import time
 
 from grub import grub_rescue
-from machine import CORBEL, PATIENCE, Ended, Machine
+from machine import CORBEL, PATIENCE, WITH_US, Ended, Machine
 
 BOCHS = os.environ.get("BOCHS", "bochs-bin")
 MODEL = os.environ.get("BOCHS_CPU", "corei7_haswell_4770")
@@ -86,7 +86,7 @@ class BochsMachine(Machine):
             out.write("c\n")
         with open(os.path.join(self.directory, "out"), "w", encoding="utf-8") as out:
             # pylint: disable=consider-using-with
-            self.process = subprocess.Popen([BOCHS, "-q", "-f", config, "-rc", commands],
+            self.process = subprocess.Popen([*WITH_US, BOCHS, "-q", "-f", config, "-rc", commands],
                                             cwd=self.directory, stdin=subprocess.DEVNULL,
                                             stdout=out, stderr=subprocess.STDOUT)
         server.settimeout(30 * PATIENCE)

@@ -26,6 +26,8 @@ QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
 CPU = os.environ.get("QEMU_CPU", "max,-monitor")
 # TCG on a busy machine may be several times slower than on a quiet one.
 PATIENCE = float(os.environ.get("PATIENCE", "1"))
+# An emulator ends with the test that started it, however that ends.
+WITH_US = ("setpriv", "--pdeathsig", "KILL")
 
 # The PM timer where SeaBIOS puts it on the pc board (ACPI 4.8.3.3).
 PM_TIMER = 0x608
@@ -64,8 +66,9 @@ class Machine:
         command += list(extra)
         self.command = command
         # pylint: disable=consider-using-with
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, bufsize=0)
+        self.process = subprocess.Popen([*WITH_US, *command], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        bufsize=0)
         os.set_blocking(self.process.stdout.fileno(), False)
 
     def _boot(self, hypervisor, image, kernel, args, initrd, options):
