@@ -254,6 +254,28 @@ static void handle_init(struct vcpu *v)
     schedule();
 }
 
+/* In HLT with interrupts off, and nothing under way that ends that; or not started. */
+static bool halted_for_good(const struct vcpu *v)
+{
+    const struct hvm_vcpu *h = v->hvm;
+
+    return READ_ONCE(v->state) == VCPU_OFFLINE || READ_ONCE(h->wait_sipi) ||
+           (READ_ONCE(h->hlt) && !(READ_ONCE(h->regs.rflags) & RFLAGS_IF) &&
+            !h->init_pending && !h->nmi_pending);
+}
+
+/*
+ * Where there is no power button to the outside, as in a PVH guest, kernels end by
+ * halting all CPUs.  Xen's tools count on that being a power off.  Of two vCPUs that halt
+ * at once at least one sees the other's `hlt`.
+ */
+static bool all_halted_for_good(struct domain *d)
+{
+    mb();
+    for_each_vcpu(d, v) if (!halted_for_good(v)) return false;
+    return true;
+}
+
 /* Everything that keeps the vCPU out of the guest now. True if it looked at something and
  * the caller must look again. */
 static bool work_before_entry(struct vcpu *v)
@@ -277,7 +299,11 @@ static bool work_before_entry(struct vcpu *v)
     }
     if (h->hlt) {
         if (!hvm_wake_event_pending(v)) {
-            vcpu_block();
+            if (unlikely(!(h->regs.rflags & RFLAGS_IF)) && !v->domain->is_privileged &&
+                all_halted_for_good(v->domain))
+                domain_shutdown(v->domain, SHUTDOWN_poweroff);
+            else
+                vcpu_block();
             return true;
         }
         h->hlt = false;
