@@ -8,28 +8,44 @@
 #include "hvm/platform.h"
 #include "hvm/vpmtimer.h"
 #include "mm/frame.h"
+#include "lib/printk.h"
 #include "lib/string.h"
 #include <xen/event_channel.h>
 #include <xen/sched.h>
 
-/* What we can give a domain of what may be asked for. */
-static int check_config(const struct xen_domctl_createdomain *config)
+/* Why we cannot give a domain what is asked for; NULL: we can. */
+static const char *what_is_missing(const struct xen_domctl_createdomain *config)
 {
     const uint32_t known = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap |
                            XEN_DOMCTL_CDF_s3_integrity | XEN_DOMCTL_CDF_oos_off |
                            XEN_DOMCTL_CDF_xs_domain;
 
-    if (config->flags & ~known) /* IOMMU, nested virtualisation, performance counters */
-        return -EINVAL;
-    if (!(config->flags & XEN_DOMCTL_CDF_hvm) || !(config->flags & XEN_DOMCTL_CDF_hap))
-        return -EINVAL; /* there are no PV guests and no shadow page tables */
-    if (config->iommu_opts || config->vmtrace_size || config->cpupool_id ||
-        config->grant_opts & ~XEN_DOMCTL_GRANT_version_mask)
-        return -EINVAL;
-    if (config->arch.emulation_flags & ~XEN_X86_EMU_ALL ||
+    if (!(config->flags & XEN_DOMCTL_CDF_hvm))
+        return "there are no PV guests, only HVM and PVH";
+    if (!(config->flags & XEN_DOMCTL_CDF_hap))
+        return "there are no shadow page tables (hap=0)";
+    if (config->flags & XEN_DOMCTL_CDF_nested_virt)
+        return "there is no nested virtualization";
+    if (config->flags & XEN_DOMCTL_CDF_vpmu)
+        return "there are no performance counters for guests";
+    if (config->flags & XEN_DOMCTL_CDF_iommu || config->iommu_opts)
+        return "no IOMMU is in use";
+    if (config->flags & ~known || config->vmtrace_size || config->cpupool_id ||
+        config->grant_opts & ~XEN_DOMCTL_GRANT_version_mask ||
+        config->arch.emulation_flags & ~XEN_X86_EMU_ALL ||
         config->arch.misc_flags & ~XEN_X86_MSR_RELAXED)
-        return -EINVAL;
-    return 0;
+        return "an unknown option";
+    return NULL;
+}
+
+/* The tools show the number of the error only: the reason is in the console's ring. */
+static int check_config(const struct xen_domctl_createdomain *config)
+{
+    const char *missing = what_is_missing(config);
+
+    if (missing)
+        printk_guest("A new domain was refused: %s\n", missing);
+    return missing ? -EINVAL : 0;
 }
 
 long domctl_create(struct hcall *c, struct xen_domctl *op)

@@ -10,6 +10,7 @@
 #include "hypercall/memory.h"
 #include "mm/frame.h"
 #include "domain/sched.h"
+#include "lib/printk.h"
 #include <xen/memory.h>
 
 #define ORDER_MAX_GUEST 9 /* of an extent that a guest may ask for itself */
@@ -90,6 +91,10 @@ static long populate(struct hcall *c, struct domain *d, const struct reservation
         c->v->domain->is_privileged ? ORDER_MAX_DOM0 : ORDER_MAX_GUEST;
     uint64_t i;
 
+    if (r->flags & XENMEMF_populate_on_demand)
+        printk_guest("Domain %u: there is no populate on demand: memory and maxmem of a "
+                     "guest must be the same\n",
+                     d->id);
     if (r->order > max_order || r->flags & XENMEMF_populate_on_demand)
         return c->arg[0] >> MEMOP_START_SHIFT;
     for (i = c->arg[0] >> MEMOP_START_SHIFT; i < r->nr; i++) {
