@@ -119,6 +119,7 @@ struct block_backend {
     char id[64];
     char *file; /* as configured */
     char *serial;
+    char *device_name; /* of a qdisk in xenstore, which says what its image is */
     uint64_t bytes;
     bool read_only;
     bool cdrom;    /* media=cdrom */

@@ -111,7 +111,7 @@ void block_press_eject(struct block_backend *b)
 
 struct drive_options {
     const char *id, *file, *format, *media, *serial, *interface;
-    const char *write_error;
+    const char *write_error, *device_name;
     bool read_only, snapshot;
     uint32_t index, bus, unit;
 };
@@ -135,6 +135,8 @@ static const struct option_desc drive_table[] = {
            "never guesses"),
     OPTION("werror", STRING, struct drive_options, write_error, "report",
            "report or stop"),
+    OPTION("qdisk", STRING, struct drive_options, device_name, NULL,
+           "its device in xenstore"),
     OPTION("rerror", IGNORE, struct drive_options, snapshot, NULL, "errors are reported"),
     {0},
 };
@@ -174,10 +176,13 @@ int block_add(struct machine *m, struct options *o, struct error *error)
     b->stop_on_error = strcmp(d.write_error, "stop") == 0;
     if (d.serial)
         b->serial = must_strdup(d.serial);
+    if (d.device_name)
+        b->device_name = must_strdup(d.device_name);
     if (d.file && *d.file)
         err = block_open_medium(b, d.file, d.format, d.read_only || b->cdrom, error);
     if (err) {
         free(b->serial);
+        free(b->device_name);
         free(b);
         return err;
     }
@@ -195,6 +200,7 @@ void block_remove(struct block_backend *b)
     *at = b->next;
     block_close_medium(b);
     free(b->serial);
+    free(b->device_name);
     free(b);
 }
 
@@ -355,6 +361,27 @@ void block_drain_all(struct machine *m)
             }
         }
     } while (busy);
+}
+
+static void flushed(struct block_request *request, int result)
+{
+    if (result)
+        dev_log(NULL, LOG_WARNING, "drive %s: %s", request->backend->id,
+                strerror(-result));
+    free(request);
+}
+
+void block_flush_all(struct machine *m)
+{
+    for (struct block_backend *b = m->blocks; b; b = b->next) {
+        if (!b->ops || b->read_only)
+            continue;
+        struct block_request *request = must_alloc(sizeof(*request));
+        request->op = BLOCK_FLUSH;
+        request->done = flushed;
+        block_submit(b, request);
+    }
+    block_drain_all(m);
 }
 
 uint64_t block_bytes(const struct block_backend *b)

@@ -1,32 +1,28 @@
 /*
  * Images behind an NBD server, through libnbd: a server somewhere (nbd://, nbd+unix://),
- * or a qemu-storage-daemon of our own that reads qcow2 and the other formats of QEMU.
+ * or a qemu-storage-daemon of our own (opener.c) that reads qcow2 and the other formats
+ * of QEMU.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
 #include <libnbd.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "block.h"
+#include "opener.h"
 
-#define REQUEST_MOST   (32u << 20) /* what every server takes */
-#define DAEMON_WAIT_MS 10000
-#define DAEMON_STEP_MS 20
+#define REQUEST_MOST (32u << 20) /* what every server takes */
 
 struct block_nbd {
     struct block_backend *backend;
     struct nbd_handle *nbd;
     uv_poll_t *poll;
-    pid_t daemon;       /* 0: not ours */
-    char directory[64]; /* of the daemon's socket */
+    bool own_server; /* the opener's, by this number */
+    unsigned server;
 };
 
 struct nbd_job {
@@ -167,21 +163,6 @@ static void free_handle(uv_handle_t *handle)
     free(handle);
 }
 
-static void end_daemon(struct block_nbd *n)
-{
-    char path[96];
-
-    if (n->daemon > 0) {
-        kill(n->daemon, SIGTERM);
-        waitpid(n->daemon, NULL, 0);
-    }
-    if (n->directory[0]) {
-        snprintf(path, sizeof(path), "%s/nbd", n->directory);
-        unlink(path);
-        rmdir(n->directory);
-    }
-}
-
 static void nbd_end(struct block_backend *b)
 {
     struct block_nbd *n = to_nbd(b);
@@ -192,7 +173,8 @@ static void nbd_end(struct block_backend *b)
     }
     nbd_shutdown(n->nbd, 0);
     nbd_close(n->nbd);
-    end_daemon(n);
+    if (n->own_server)
+        opener_close(b->machine->opener, n->server);
     free(n);
 }
 
@@ -219,7 +201,8 @@ static struct block_nbd *create(struct block_backend *b)
 static void give_up(struct block_nbd *n)
 {
     nbd_close(n->nbd);
-    end_daemon(n);
+    if (n->own_server)
+        opener_close(n->backend->machine->opener, n->server);
     free(n);
 }
 
@@ -278,97 +261,40 @@ int block_nbd_open(struct block_backend *b, const char *uri, struct error *error
 /* ---- qemu-storage-daemon ------------------------------------------------------------
  */
 
-static void double_commas(char *to, size_t room, const char *from)
+static int open_image(struct block_nbd *n, const char *file, const char *format,
+                      struct error *error)
 {
-    size_t n = 0;
+    struct block_backend *b = n->backend;
+    struct machine *m = b->machine;
+    struct opener_image image = {.read_only = b->read_only, .shared = m->migrating};
 
-    for (; *from && n + 3 < room; from++) {
-        to[n++] = *from;
-        if (*from == ',')
-            to[n++] = ',';
-    }
-    to[n] = 0;
-}
-
-static void run_daemon(const struct block_nbd *n, const char *file, const char *format)
-{
-    char image[PATH_MAX], node[PATH_MAX + 256], server[160], export[160];
-    bool read_only = n->backend->read_only;
-
-    double_commas(image, sizeof(image), file);
-    snprintf(node, sizeof(node),
-             "driver=%s,node-name=d,read-only=%s,discard=unmap,file.driver=file,"
-             "file.filename=%s",
-             format, read_only ? "on" : "off", image);
-    snprintf(server, sizeof(server), "addr.type=unix,addr.path=%s/nbd", n->directory);
-    snprintf(export, sizeof(export), "type=nbd,id=e,node-name=d,name=d,writable=%s",
-             read_only ? "off" : "on");
-    prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-    execlp("qemu-storage-daemon", "qemu-storage-daemon", "--blockdev", node,
-           "--nbd-server", server, "--export", export, (char *)NULL);
-    fprintf(stderr, "corbel-dm: error: qemu-storage-daemon: %s\n", strerror(errno));
-    _exit(127);
-}
-
-static int wait_for_daemon(struct block_nbd *n)
-{
-    char path[96];
-
-    snprintf(path, sizeof(path), "%s/nbd", n->directory);
-    for (int waited = 0; waited < DAEMON_WAIT_MS; waited += DAEMON_STEP_MS) {
-        if (access(path, F_OK) == 0 && nbd_connect_unix(n->nbd, path) == 0)
-            return 0;
-        if (waitpid(n->daemon, NULL, WNOHANG) == n->daemon) {
-            n->daemon = 0;
-            return -EIO;
-        }
-        usleep(DAEMON_STEP_MS * 1000);
-    }
-    return -ETIMEDOUT;
-}
-
-static bool known_format(const char *format)
-{
-    static const char *const formats[] = {"qcow2", "qcow", "vmdk", "vdi", "vhdx", "vpc"};
-
-    for (unsigned i = 0; i < ARRAY_LEN(formats); i++) {
-        if (strcmp(formats[i], format) == 0)
-            return true;
-    }
-    return false;
+    if (strlen(file) >= sizeof(image.file) || strlen(format) >= sizeof(image.format))
+        return error_set(error, -ENAMETOOLONG, "'%.60s': the name is too long", file);
+    strcpy(image.file, file);
+    strcpy(image.format, format);
+    if (!m->opener && !(m->opener = opener_start(NULL, NULL, error)))
+        return -EIO;
+    int fd = opener_open(m->opener, b->device_name, &image, &n->server, error);
+    if (fd < 0)
+        return fd;
+    n->own_server = true;
+    nbd_set_export_name(n->nbd, OPENER_EXPORT);
+    if (nbd_connect_socket(n->nbd, fd)) /* which is libnbd's now, also if it failed */
+        return error_set(error, -EIO, "'%s': %s", file, nbd_get_error());
+    return 0;
 }
 
 int block_daemon_open(struct block_backend *b, const char *file, const char *format,
                       struct error *error)
 {
-    if (!known_format(format))
-        return error_set(error, -EINVAL, "'%s': there is no image format '%s'", file,
-                         format);
-    if (access(file, b->read_only ? R_OK : R_OK | W_OK))
-        return error_set(error, -errno, "cannot open image '%s': %s", file,
-                         strerror(errno));
     struct block_nbd *n = create(b);
+
     if (!n)
-        return -ENOMEM;
-    strcpy(n->directory, "/tmp/corbel-nbd-XXXXXX");
-    if (!mkdtemp(n->directory)) {
-        n->directory[0] = 0;
-        give_up(n);
-        return error_set(error, -errno, "no directory for the image's socket: %s",
-                         strerror(errno));
-    }
-    nbd_set_export_name(n->nbd, "d");
-    fflush(NULL);
-    n->daemon = fork();
-    if (n->daemon == 0)
-        run_daemon(n, file, format);
-    int err = n->daemon < 0 ? -errno : wait_for_daemon(n);
+        return error_set(error, -ENOMEM, "'%s': %s", file, nbd_get_error());
+    int err = open_image(n, file, format, error);
     if (err) {
         give_up(n);
-        return error_set(error, err,
-                         "qemu-storage-daemon does not serve '%s' as %s (is the package "
-                         "qemu-system-common installed?)",
-                         file, format);
+        return err;
     }
     return finish(b, n, file, error);
 }

@@ -34,10 +34,12 @@ struct config {
     /* corbel-dm */
     int domid; /* -1: not given */
     const char *ready_file;
-    const char *run_as;
+    const char *run_as; /* name, or UID:GID */
+    const char *chroot;
     bool xenfv;            /* -machine xenfv or pc,accel=xen: hvmloader's platform */
     bool xen_platform;     /* with the Xen platform device */
     bool for_libxl;        /* -xen-domid: started by libxl */
+    bool restricted;       /* no handle may reach beyond the domain (dm_restrict=1) */
     uint64_t ram_below_4g; /* most, in bytes; 0: the platform's */
     int incoming;          /* file with the devices' state; -1: none */
 

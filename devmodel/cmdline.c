@@ -73,6 +73,7 @@ TEXT_OPTION(append)
 TEXT_OPTION(debug_log)
 TEXT_OPTION(ready_file)
 TEXT_OPTION(run_as)
+TEXT_OPTION(chroot)
 TEXT_OPTION(qtest)
 FLAG_OPTION(no_defaults)
 FLAG_OPTION(no_graphics)
@@ -82,6 +83,7 @@ FLAG_OPTION(paused)
 FLAG_OPTION(version)
 FLAG_OPTION(help)
 FLAG_OPTION(sandbox_off)
+FLAG_OPTION(restricted)
 
 static int parse_nothing(struct config *c, const char *value, struct error *error)
 {
@@ -188,6 +190,11 @@ static int parse_pv_backends(struct config *c, const char *value, struct error *
     return error_set(error, -ENOTSUP,
                      "-xen-attach: this device model has no paravirtual back ends; use "
                      "those of the kernel (backendtype=phy)");
+}
+
+static int parse_spice(struct config *c, const char *value, struct error *error)
+{
+    return error_set(error, -ENOTSUP, "-spice: there is no SPICE server; vnc=1 is there");
 }
 
 static int parse_incoming(struct config *c, const char *value, struct error *error)
@@ -306,7 +313,9 @@ static int parse_cdrom(struct config *c, const char *value, struct error *error)
 static const struct cmdline_option table[] = {
     {"domid", "N", PRODUCTION, parse_domid, "the domain to serve (needed)"},
     {"ready-file", "PATH", PRODUCTION, parse_ready_file, "made when the guest may run"},
-    {"run-as", "USER", PRODUCTION, parse_run_as, "drop to this user"},
+    {"run-as", "USER", PRODUCTION, parse_run_as, "drop to this user, or UID:GID"},
+    {"runas", "USER", PRODUCTION, parse_run_as, "the same"},
+    {"chroot", "DIRECTORY", PRODUCTION, parse_chroot, "see no other files, once ready"},
     {"no-sandbox", NULL, PRODUCTION, parse_sandbox_off,
      "keep all rights (for debugging)"},
     {"memory", "BYTES", BOTH, parse_memory, "guest RAM; suffixes K M G T"},
@@ -336,6 +345,7 @@ static const struct cmdline_option table[] = {
     {"global", "DRIVER.OPTION=VALUE", BOTH, parse_globals, "default of a device option"},
     {"vga", "std|none", BOTH, parse_vga, "graphics card"},
     {"vnc", "HOST:PORT|unix:PATH", BOTH, parse_vnc, "serve the screen there"},
+    {"spice", "TEXT", PRODUCTION, parse_spice, "refused: there is VNC"},
     {"vnc-password-file", "FILE", BOTH, parse_vnc_password_file,
      "first line: the password"},
     {"usb", NULL, BOTH, parse_usb, "accepted with -usbdevice tablet"},
@@ -361,6 +371,8 @@ static const struct cmdline_option table[] = {
     {"qtest", "unix:PATH", TESTS, parse_qtest, "socket of the test program (needed)"},
     {"qtest-log", "FILE", TESTS, parse_nothing, "accepted"},
     {"xen-domid", "N", PRODUCTION, parse_xen_domid, "as --domid, and serve libxl"},
+    {"xen-domid-restrict", NULL, PRODUCTION, parse_restricted,
+     "keep nothing that reaches beyond the domain"},
     {"xen-attach", NULL, PRODUCTION, parse_pv_backends, "refused"},
     {"incoming", "fd:N", PRODUCTION, parse_incoming, "the devices' saved state"},
     {"no-user-config", NULL, PRODUCTION, parse_nothing, "accepted: there is none"},
@@ -418,6 +430,9 @@ int config_parse(struct config *c, int argc, char **argv, bool for_tests,
     }
     if (c->max_cpus < c->cpus)
         c->max_cpus = c->cpus;
+    if (c->restricted && c->sandbox_off)
+        return error_set(error, -EINVAL,
+                         "-xen-domid-restrict and --no-sandbox contradict each other");
     if (c->usb && !c->usb_tablet)
         return error_set(error, -ENOTSUP,
                          "-usb: there is no USB controller (usb=0; with "

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,24 +338,31 @@ static void incoming(uv_stream_t *listener, int status)
         greet(c);
 }
 
-static int listen_on(struct machine *m, const char *path, struct error *error)
+/* A new socket at `path`; or, with a path of NULL, one that is listening already. */
+static int listen_on(struct machine *m, const char *path, int fd, struct error *error)
 {
     struct control *control = m->control;
+    const char *name = path ? path : "fd=";
+    int err;
 
     if (control->listeners == LISTENERS)
-        return error_set(error, -ENOSPC, "'%s': at most %u control sockets", path,
+        return error_set(error, -ENOSPC, "'%s': at most %u control sockets", name,
                          LISTENERS);
     struct listener *l = &control->listener[control->listeners++];
-    unlink(path);
-    l->path = must_strdup(path);
     uv_pipe_init(&m->loop, &l->pipe, 0);
     l->pipe.data = m;
-    mode_t old = umask(0077);
-    int err = uv_pipe_bind(&l->pipe, path);
-    umask(old);
+    if (path) {
+        unlink(path);
+        l->path = must_strdup(path);
+        mode_t old = umask(0077);
+        err = uv_pipe_bind(&l->pipe, path);
+        umask(old);
+    } else {
+        err = uv_pipe_open(&l->pipe, fd);
+    }
     if (!err)
         err = uv_listen((uv_stream_t *)&l->pipe, 4, incoming);
-    return err ? error_set(error, err, "cannot listen on '%s': %s", path,
+    return err ? error_set(error, err, "cannot listen on '%s': %s", name,
                            uv_strerror(err))
                : 0;
 }
@@ -388,19 +396,22 @@ int control_start(struct machine *m, const char *address, struct error *error)
     if (err)
         return err;
     const char *path = options_take(&o, "path"), *text = options_take(&o, "server");
+    const char *fd_text = options_take(&o, "fd");
+    uint64_t fd = 0;
     options_take(&o, "id");
     options_take(&o, "wait");
     options_take(&o, "nowait");
     err = options_check_used(&o, "the control socket", error);
-    if (!err && text && (parse_bool(text, &on) || !path))
+    if (!err && ((text && parse_bool(text, &on)) ||
+                 (fd_text && (path || parse_u64(fd_text, &fd) || fd > INT_MAX))))
         err = error_set(error, -EINVAL, "control socket '%s' makes no sense", address);
-    if (!err && !path)
+    if (!err && !path && !fd_text)
         err = error_set(error, -EINVAL, "the control socket needs a path");
-    server |= text && !err && on;
+    server |= fd_text || (text && !err && on);
     if (!m->control)
         m->control = must_alloc(sizeof(*m->control));
     if (!err && server) {
-        err = listen_on(m, path, error);
+        err = listen_on(m, path, (int)fd, error);
     } else if (!err) {
         uv_connect_t *request = must_alloc(sizeof(*request));
         struct client *c = new_client(m);
@@ -425,7 +436,8 @@ void control_stop(struct machine *m)
     }
     for (unsigned i = 0; i < control->listeners; i++) {
         uv_close((uv_handle_t *)&control->listener[i].pipe, NULL);
-        unlink(control->listener[i].path);
+        if (control->listener[i].path)
+            unlink(control->listener[i].path);
         free(control->listener[i].path);
     }
     /* Let what was written go out, and the handles close. */

@@ -29,7 +29,10 @@ static json_t *missing(struct error *error, const char *name)
 
 static json_t *query_status(struct machine *m, json_t *arguments, struct error *error)
 {
-    return json_pack("{s:s, s:b, s:b}", "status", m->running ? "running" : "paused",
+    return json_pack("{s:s, s:b, s:b}", "status",
+                     m->running     ? "running"
+                     : m->prelaunch ? "prelaunch"
+                                    : "paused",
                      "running", m->running, "singlestep", 0);
 }
 
@@ -257,6 +260,7 @@ static json_t *change_medium(struct machine *m, json_t *arguments, struct error 
 {
     struct block_backend *b = drive_argument(m, arguments, error);
     const char *file = text_argument(arguments, "filename");
+    const char *format = text_argument(arguments, "format");
 
     if (!file)
         file = text_argument(arguments, "target");
@@ -264,6 +268,10 @@ static json_t *change_medium(struct machine *m, json_t *arguments, struct error 
         return NULL;
     if (!file)
         return missing(error, "filename");
+    if (format && strcmp(format, "raw") != 0) {
+        error_set(error, -ENOTSUP, "a disc is a raw image here, not %.16s", format);
+        return NULL;
+    }
     return block_change_medium(b, file, json_is_true(json_object_get(arguments, "force")),
                                error)
                ? NULL
@@ -392,6 +400,7 @@ static json_t *save_state(struct machine *m, json_t *arguments, struct error *er
     }
     bool running = m->running;
     machine_pause(m);
+    block_flush_all(m); /* another machine may be the next to read the images */
     int err = machine_save(m, fd, error);
     if (close(fd) && !err)
         err = error_set(error, -errno, "cannot write '%s': %s", file, strerror(errno));

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "block.h"
+#include "opener.h"
 
 static void carry_out_request(void *opaque)
 {
@@ -53,6 +54,7 @@ void machine_destroy(struct machine *m)
     net_free_all(m);
     char_free_all(m);
     block_free_all(m);
+    opener_stop(m->opener);
     workers_stop(m);
     display_destroy(m->display);
     fwcfg_free(m);
@@ -97,6 +99,7 @@ void machine_start(struct machine *m)
     if (m->running)
         return;
     m->running = true;
+    m->prelaunch = false;
     for (struct device *dev = m->devices; dev; dev = dev->next) {
         if (dev->ops->start)
             dev->ops->start(dev);

@@ -79,6 +79,7 @@ struct machine {
     struct board board;
     char *name;
     bool running;
+    bool prelaunch; /* made with -S, and never ran */
     bool quit;
     int exit_status;
     bool loop_ready;
@@ -105,6 +106,7 @@ struct machine {
     uv_prepare_t prepare;
 
     struct workers *workers; /* started with the first blocking request */
+    struct opener *opener;   /* for images other than raw; NULL: none was needed */
     struct block_backend *blocks;
     struct char_backend *chars;
     struct net_backend *nets, *dead_nets;
@@ -220,6 +222,8 @@ int block_resize(struct block_backend *b, uint64_t bytes, struct error *error);
 void block_press_eject(struct block_backend *b);
 bool block_tray_locked(struct block_backend *b);
 void block_drain_all(struct machine *m);
+/* Everything that was written is on the medium; waits. */
+void block_flush_all(struct machine *m);
 /* Try again what werror=stop held back. */
 void block_retry_stalled(struct machine *m);
 void block_free_all(struct machine *m);

@@ -11,10 +11,13 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "opener.h"
 #include "sandbox.h"
 #include "start.h"
 #include "xen_front.h"
 #include "xen_libxl.h"
+
+#define STATE_MOST (64u << 20) /* bytes of saved state, with the screen's memory */
 
 static int tell_ready(const struct config *c, struct error *error)
 {
@@ -41,6 +44,19 @@ static int load_state(struct machine *m, const struct config *c, struct error *e
     return err;
 }
 
+/* Images, and the file of the saved state, must stay writable. */
+static int give_up_rights(struct machine *m, const struct config *c, struct error *error)
+{
+    uint64_t most = STATE_MOST;
+    int err = m->opener && !c->sandbox_off ? opener_seal(m->opener, error) : 0;
+
+    for (const struct block_backend *b = m->blocks; b; b = b->next) {
+        if (!block_read_only(b) && block_bytes(b) > most)
+            most = block_bytes(b);
+    }
+    return err ? err : sandbox_enter(c, most, error);
+}
+
 static int build(struct machine *m, struct xen_front *x, const struct config *c,
                  struct libxl **libxl, struct error *error)
 {
@@ -49,7 +65,8 @@ static int build(struct machine *m, struct xen_front *x, const struct config *c,
     x->incoming = m->migrating = c->incoming >= 0;
     if (!err && c->for_libxl && !(*libxl = libxl_open(c->domid, error)))
         err = -EIO;
-
+    if (!err && *libxl && !c->restricted)
+        err = libxl_start_opener(*libxl, m, error);
     if (!err)
         err = board_prepare(m, c, error);
     m->board.hypervisor_irqs = true;
@@ -58,7 +75,8 @@ static int build(struct machine *m, struct xen_front *x, const struct config *c,
     if (!err)
         err = board_build(m, c, error);
     if (!err && *libxl)
-        err = libxl_serve_disks(*libxl, m, error);
+        err = c->restricted ? libxl_leave_xenstore(*libxl, error)
+                            : libxl_serve_disks(*libxl, m, error);
     if (!err)
         err = load_state(m, c, error);
     if (!err)
@@ -71,9 +89,7 @@ static int build(struct machine *m, struct xen_front *x, const struct config *c,
      * first answer a moment longer. */
     if (!err)
         err = tell_ready(c, error);
-    if (!err)
-        err = sandbox_enter(c, error);
-    return err;
+    return err ? err : give_up_rights(m, c, error);
 }
 
 int main(int argc, char **argv)
@@ -101,7 +117,9 @@ int main(int argc, char **argv)
     if (build(m, &x, &c, &libxl, &error)) {
         fail(&error);
     } else {
-        machine_start(m);
+        m->prelaunch = c.paused && c.incoming < 0;
+        if (!c.paused)
+            machine_start(m);
         if (libxl && libxl_tell_running(libxl, &error))
             status = fail(&error);
         else

@@ -1,7 +1,7 @@
 /*
  * Giving up rights once the machine is built (the hypervisor handles were restricted to
- * the domain before): no new privileges, no core of guest memory, another user, and only
- * the system calls that a machine at work needs.
+ * the domain before): no new privileges, no core of guest memory, another root directory
+ * and user, and only the system calls that a machine at work needs.
  *
  * The filter is an allow-list, for all threads; what is not on it fails with EPERM. Files
  * may still be opened (another CD-ROM), as far as the user may; no program is started, no
@@ -16,9 +16,11 @@
 #include <pwd.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -137,17 +139,52 @@ static const int allowed[] = {
     SCMP_SYS(getrusage),
 };
 
-static int become(const char *user, struct error *error)
+/* A name, or UID:GID as libxl writes it for users that have none. */
+static int find_user(const char *user, uid_t *uid, gid_t *gid, struct error *error)
 {
     const struct passwd *p = getpwnam(user);
+    unsigned uid_n, gid_n;
+    int end = 0;
 
-    if (!p)
+    if (p) {
+        *uid = p->pw_uid;
+        *gid = p->pw_gid;
+        return 0;
+    }
+    if (sscanf(user, "%u:%u%n", &uid_n, &gid_n, &end) != 2 || user[end])
         return error_set(error, -ENOENT, "--run-as: there is no user '%s'", user);
-    if (setgroups(0, NULL) || setresgid(p->pw_gid, p->pw_gid, p->pw_gid) ||
-        setresuid(p->pw_uid, p->pw_uid, p->pw_uid))
-        return error_set(error, -errno, "--run-as: cannot become '%s': %s", user,
-                         strerror(errno));
+    *uid = uid_n;
+    *gid = gid_n;
     return 0;
+}
+
+static int become(const struct config *c, struct error *error)
+{
+    uid_t uid = 0;
+    gid_t gid = 0;
+    int err = c->run_as ? find_user(c->run_as, &uid, &gid, error) : 0;
+
+    if (!err && c->chroot && (chroot(c->chroot) || chdir("/")))
+        err = error_set(error, -errno, "--chroot '%s': %s", c->chroot, strerror(errno));
+    if (!err && c->run_as &&
+        (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid)))
+        err = error_set(error, -errno, "--run-as: cannot become '%s': %s", c->run_as,
+                        strerror(errno));
+    return err;
+}
+
+/* libxl's dm_restrict limits the size of files to that of a log; images stay writable. */
+static void allow_images(uint64_t bytes)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur >= bytes)
+        return;
+    limit.rlim_cur = bytes;
+    if (limit.rlim_max < bytes)
+        limit.rlim_max = bytes;
+    if (setrlimit(RLIMIT_FSIZE, &limit))
+        dev_log(NULL, LOG_WARNING, "images cannot be written beyond the limit for files");
 }
 
 /* Those of which only some arguments are good. */
@@ -199,14 +236,15 @@ static int filter_calls(struct error *error)
                      strerror(-err));
 }
 
-int sandbox_enter(const struct config *c, struct error *error)
+int sandbox_enter(const struct config *c, uint64_t file_bytes, struct error *error)
 {
     int err;
 
     if (c->sandbox_off)
         return 0;
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    err = c->run_as ? become(c->run_as, error) : 0;
+    allow_images(file_bytes);
+    err = become(c, error);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     return err ? err : filter_calls(error);
 }

@@ -8,7 +8,10 @@
 
 #include "board.h"
 
-/* No new privileges; with --run-as, become that user.  Everything needed must be open. */
-int sandbox_enter(const struct config *c, struct error *error);
+/*
+ * No new privileges; with --chroot and --run-as, another root and user.  Everything
+ * needed must be open.  Files of `file_bytes` stay writable whatever the limit was.
+ */
+int sandbox_enter(const struct config *c, uint64_t file_bytes, struct error *error);
 
 #endif

@@ -54,6 +54,7 @@ static void watch_signals(struct machine *m)
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of that write */
     uv_signal_init(&m->loop, &counter_signal);
     counter_signal.data = m;
     uv_signal_start(&counter_signal, show_counters, SIGUSR1);

@@ -425,7 +425,8 @@ int xen_front_restrict(struct xen_front *x, struct error *error)
         xc_interface_close(x->xc);
     x->xc = NULL;
     if (xendevicemodel_restrict(x->dm, x->domid) ||
-        xenforeignmemory_restrict(x->fmem, x->domid))
+        xenforeignmemory_restrict(x->fmem, x->domid) ||
+        xenevtchn_restrict(x->evtchn, x->domid))
         return error_set(error, -errno, "cannot restrict this process to domain %u: %s",
                          x->domid, strerror(errno));
     return 0;

@@ -21,7 +21,7 @@
 
 struct libxl {
     struct xs_handle *store;
-    int domid;
+    unsigned domid;
     struct qdisks *qdisks;
 };
 
@@ -40,7 +40,7 @@ static int close_keyboards(struct libxl *l, struct error *error)
     unsigned count = 0;
     int err = 0;
 
-    snprintf(path, sizeof(path), "/local/domain/0/backend/vkbd/%d", l->domid);
+    snprintf(path, sizeof(path), "/local/domain/0/backend/vkbd/%u", l->domid);
     char **list = xs_directory(l->store, XBT_NULL, path, &count);
     for (unsigned i = 0; list && i < count && !err; i++) {
         snprintf(state, sizeof(state), "%s/%.40s/state", path, list[i]);
@@ -54,7 +54,7 @@ struct libxl *libxl_open(int domid, struct error *error)
 {
     struct libxl *l = must_alloc(sizeof(*l));
 
-    l->domid = domid;
+    l->domid = (unsigned)domid;
     l->store = xs_open(0);
     if (!l->store)
         error_set(error, -errno, "cannot reach xenstore: %s", strerror(errno));
@@ -66,8 +66,23 @@ struct libxl *libxl_open(int domid, struct error *error)
 
 int libxl_serve_disks(struct libxl *l, struct machine *m, struct error *error)
 {
-    l->qdisks = qdisks_start(m, l->store, (unsigned)l->domid, error);
+    l->qdisks = qdisks_start(m, l->store, l->domid, error);
     return l->qdisks ? 0 : -EIO;
+}
+
+int libxl_leave_xenstore(struct libxl *l, struct error *error)
+{
+    int err = qdisks_refuse(l->store, l->domid, error);
+
+    xs_close(l->store);
+    l->store = NULL;
+    return err;
+}
+
+int libxl_start_opener(struct libxl *l, struct machine *m, struct error *error)
+{
+    m->opener = opener_start(qdisk_lookup, &l->domid, error);
+    return m->opener ? 0 : -EIO;
 }
 
 void libxl_stop(struct libxl *l)
@@ -82,7 +97,9 @@ int libxl_tell_running(struct libxl *l, struct error *error)
 {
     char path[80];
 
-    snprintf(path, sizeof(path), "/local/domain/0/device-model/%d/state", l->domid);
+    if (!l->store)
+        return 0;
+    snprintf(path, sizeof(path), "/local/domain/0/device-model/%u/state", l->domid);
     return store_write(l, path, "running", error);
 }
 

@@ -12,8 +12,8 @@
  *   removes the directory  forgets the drive
  *
  * What the guest writes is read once, as numbers in a range.  An image that comes while
- * the guest runs is opened from inside the sandbox: raw files can be, other formats need
- * a program that can no longer be started.
+ * the guest runs is opened from inside the sandbox; for formats other than raw the opener
+ * outside of it reads in xenstore which one that is.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -32,6 +32,7 @@
 #include "xen_blkif.h"
 
 #define PATH            256u
+#define QDISKS          "/local/domain/0/backend/qdisk/%u"
 #define DEVICES_MOST    64u
 #define EVENTS_AT_ONCE  32u
 #define CHANGES_AT_ONCE 64u /* in xenstore: the guest may write faster than we look */
@@ -155,8 +156,9 @@ static int open_drive(struct qdisk *d, const char *file, const char *format,
     char line[2 * 4096], *at = line;
     struct options o;
 
-    at += snprintf(at, sizeof(line), "id=qdisk-%s,format=%s,readonly=%s,file=", d->device,
-                   format, d->read_only ? "on" : "off");
+    at += snprintf(at, sizeof(line),
+                   "id=qdisk-%s,qdisk=%s,format=%s,readonly=%s,file=", d->device,
+                   d->device, format, d->read_only ? "on" : "off");
     for (const char *c = file; *c; c++) { /* commas inside are written twice */
         if (at + 3 > line + sizeof(line))
             return error_set(error, -ENAMETOOLONG, "disk %s: the name is too long",
@@ -192,6 +194,31 @@ static int find_drive(struct qdisk *d, struct error *error)
     d->drive = emulated_drive(d->all->machine, file);
     int err = d->drive ? 0 : open_drive(d, file, format, error);
     free(params);
+    return err;
+}
+
+int qdisk_lookup(void *opaque, const char *device, struct opener_image *image)
+{
+    struct qdisks q = {.domid = *(const unsigned *)opaque};
+    const char *format, *file;
+    char path[PATH];
+    int err = -ENOENT;
+
+    if (strspn(device, "0123456789") != strlen(device) || !(q.store = xs_open(0)))
+        return -EINVAL;
+    snprintf(path, sizeof(path), QDISKS "/%s", q.domid, device);
+    char *params = store_read(&q, path, "params");
+    image->read_only = !store_text_is(&q, path, "mode", "w");
+    if (params) {
+        file = split_params(params, &format);
+        int n = snprintf(image->file, sizeof(image->file), "%s", file);
+        int k = snprintf(image->format, sizeof(image->format), "%s", format);
+        err = n < (int)sizeof(image->file) && k < (int)sizeof(image->format)
+                  ? 0
+                  : -ENAMETOOLONG;
+    }
+    free(params);
+    xs_close(q.store);
     return err;
 }
 
@@ -476,6 +503,8 @@ static int open_handles(struct qdisks *q, struct error *error)
                          "paravirtual disks: no grants or event channels (%s); are "
                          "xen-gntdev and xen-evtchn loaded?",
                          strerror(errno));
+    if (xenevtchn_restrict(q->evtchn, (domid_t)q->domid))
+        return error_set(error, -errno, "paravirtual disks: %s", strerror(errno));
     if (!xs_watch(q->store, q->path, WATCH_BACKENDS))
         return error_set(error, -errno, "cannot watch %s: %s", q->path, strerror(errno));
     return 0;
@@ -491,6 +520,27 @@ static void poll_handles(struct qdisks *q)
     q->polling = true;
 }
 
+int qdisks_refuse(struct xs_handle *store, unsigned domid, struct error *error)
+{
+    struct qdisks q = {.store = store, .domid = domid};
+    unsigned count = 0;
+    char path[PATH];
+    int err = 0;
+
+    snprintf(q.path, sizeof(q.path), QDISKS, domid);
+    char **list = xs_directory(store, XBT_NULL, q.path, &count);
+    for (unsigned i = 0; list && i < count && !err; i++) {
+        snprintf(path, sizeof(path), "%.100s/%.24s", q.path, list[i]);
+        if (!is_cdrom(&q, path))
+            err = error_set(error, -ENOTSUP,
+                            "disk %s: dm_restrict=1 leaves no qdisk, whose grants reach "
+                            "beyond the domain; use backendtype=phy",
+                            list[i]);
+    }
+    free(list);
+    return err;
+}
+
 struct qdisks *qdisks_start(struct machine *m, struct xs_handle *store, unsigned domid,
                             struct error *error)
 {
@@ -499,7 +549,7 @@ struct qdisks *qdisks_start(struct machine *m, struct xs_handle *store, unsigned
     q->machine = m;
     q->store = store;
     q->domid = domid;
-    snprintf(q->path, sizeof(q->path), "/local/domain/0/backend/qdisk/%u", domid);
+    snprintf(q->path, sizeof(q->path), QDISKS, domid);
     if (open_handles(q, error) || scan(q, error)) {
         qdisks_stop(q);
         return NULL;

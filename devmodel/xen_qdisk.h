@@ -10,6 +10,7 @@
 #include <xenstore.h>
 
 #include "machine.h"
+#include "opener.h"
 
 struct qdisks;
 
@@ -21,5 +22,10 @@ struct qdisks;
 struct qdisks *qdisks_start(struct machine *m, struct xs_handle *store, unsigned domid,
                             struct error *error);
 void qdisks_stop(struct qdisks *q);
+/* A restricted process has no qdisks: an error that names the first one there is. */
+int qdisks_refuse(struct xs_handle *store, unsigned domid, struct error *error);
+/* Which image one has, by a xenstore connection of its own: an opener_lookup; `opaque` is
+ * the domain's number, unsigned. */
+int qdisk_lookup(void *opaque, const char *device, struct opener_image *image);
 
 #endif

@@ -1,6 +1,6 @@
 # Tests of the device model's core, the chipset, IDE and what firmware is told.
 # SPDX-License-Identifier: GPL-2.0-or-later
-DEPS += libcmocka-dev acpica-tools
+DEPS += libcmocka-dev acpica-tools qemu-utils qemu-system-common
 
 DM_CORE_TESTS := $(patsubst tests/unit-devmodel/test_%.c,$(B)/tests/unit/test_dm_%, \
         $(wildcard tests/unit-devmodel/test_*.c))

@@ -16,7 +16,9 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,7 +37,7 @@ static int inside(const struct config *c, int (*check)(void))
     if (child == 0) {
         struct error error;
 
-        _exit(sandbox_enter(c, &error) ? NOT_ENTERED : check());
+        _exit(sandbox_enter(c, 0, &error) ? NOT_ENTERED : check());
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
@@ -157,6 +159,57 @@ static void test_user(void **state)
     assert_int_equal(inside(&c, work), 0);
 }
 
+/* As libxl writes it for a user without a name; and the root is another. */
+static int is_alone(void)
+{
+    if (getuid() != 12345 || getgid() != 678)
+        return 1;
+    return open("/etc/passwd", O_RDONLY | O_CLOEXEC) < 0 && errno == ENOENT ? 0 : 2;
+}
+
+static void test_chroot(void **state)
+{
+    char root[] = "/tmp/corbel-root-XXXXXX";
+    const struct config c = {.domid = 1, .run_as = "12345:678", .chroot = root};
+    const struct config half = {.domid = 1, .run_as = "12345:"};
+    const struct config nowhere = {.domid = 1, .chroot = "/no/such/directory"};
+
+    assert_int_equal(inside(&half, work), NOT_ENTERED);
+    assert_int_equal(inside(&nowhere, work), NOT_ENTERED);
+    if (getuid() != 0)
+        skip(); /* only root can */
+    assert_non_null(mkdtemp(root));
+    assert_int_equal(chmod(root, 0755), 0);
+    int result = inside(&c, is_alone);
+    rmdir(root);
+    assert_int_equal(result, 0);
+}
+
+/* The limit that libxl sets does not reach into an image; beyond it is an error. */
+static void test_file_limit(void **state)
+{
+    char name[] = "/tmp/corbel-limit-XXXXXX";
+    int status = 0, fd = mkstemp(name);
+    pid_t child = fork();
+
+    if (child == 0) {
+        const struct config c = {.domid = 1};
+        const struct rlimit limit = {4096, 1 << 20};
+        struct error error;
+
+        signal(SIGXFSZ, SIG_IGN);
+        if (setrlimit(RLIMIT_FSIZE, &limit) || pwrite(fd, "x", 1, 4096) == 1 ||
+            sandbox_enter(&c, 65536, &error))
+            _exit(NOT_ENTERED);
+        _exit(pwrite(fd, "x", 1, 65535) == 1 && pwrite(fd, "x", 1, 65536) < 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    close(fd);
+    unlink(name);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* A thread that was there before is behind the filter, too. */
 static int other_thread_result = -1;
 static int pipe_to_thread[2];
@@ -183,7 +236,7 @@ static void test_all_threads(void **state)
         pthread_t thread;
 
         if (pthread_create(&thread, NULL, late_thread, NULL) ||
-            sandbox_enter(&c, &error) || write(pipe_to_thread[1], "x", 1) != 1)
+            sandbox_enter(&c, 0, &error) || write(pipe_to_thread[1], "x", 1) != 1)
             _exit(NOT_ENTERED);
         pthread_join(thread, NULL);
         _exit(other_thread_result);
@@ -198,7 +251,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forbidden),   cmocka_unit_test(test_allowed),
         cmocka_unit_test(test_off),         cmocka_unit_test(test_user),
-        cmocka_unit_test(test_all_threads),
+        cmocka_unit_test(test_all_threads), cmocka_unit_test(test_chroot),
+        cmocka_unit_test(test_file_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
