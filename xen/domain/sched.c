@@ -210,7 +210,7 @@ static void set_slice(struct sched_cpu *q, const struct vcpu *next, ns_t now)
 }
 
 /* The CPU with the shortest queue that `v` may use; `last` if no other one's is shorter.
- */
+ * A look at each, for it is asked only while none is idle and somebody has to wait. */
 static unsigned int shortest_queue(const struct vcpu *v, unsigned int last)
 {
     uint64_t may = v->hard_affinity & v->soft_affinity;

@@ -264,11 +264,9 @@ static bool halted_for_good(const struct vcpu *v)
             !h->init_pending && !h->nmi_pending);
 }
 
-/*
- * Where there is no power button to the outside, as in a PVH guest, kernels end by
- * halting all CPUs.  Xen's tools count on that being a power off.  Of two vCPUs that halt
- * at once at least one sees the other's `hlt`.
- */
+/* Where there is no power button to the outside, as in a PVH guest, kernels end by
+ * halting all CPUs. Xen's tools count on that being a power off. Of two vCPUs that halt
+ * at once at least one sees the other's `hlt`. */
 static bool all_halted_for_good(struct domain *d)
 {
     mb();

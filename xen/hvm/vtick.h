@@ -25,9 +25,7 @@
 void vtick_count(ns_t *next, ns_t period, ns_t now, uint32_t *owed);
 /* What is kept of `owed` ticks by the domain's timer mode. */
 uint32_t vtick_keep(const struct domain *d, uint32_t owed);
-/* When the timer has to fire next; `untaken`: the guest still has the last tick before
- * it.
- */
+/* When the timer has to fire next; `untaken`: the guest has not taken the last tick. */
 ns_t vtick_next(ns_t next, ns_t period, ns_t now, uint32_t owed, bool untaken);
 
 #endif
