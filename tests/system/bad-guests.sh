@@ -30,7 +30,7 @@ run 1 "No such file" "an ISO that is not there" corbel create name=iso memory=32
 run 0 "no ISO 9660 file system" "a damaged ISO is named" \
     corbel create name=iso memory=32 cdrom=/etc/garbage
 run 0 "" "and ended" corbel destroy iso
-run 1 "as qcow2" "a disk that is no qcow2" \
+run 1 "for qcow2 images the package" "a qcow2 disk, and nothing here that reads one" \
     corbel create name=disk memory=32 disk=/etc/garbage,qcow2,vda,rw
 
 before=$(corbel list | sed -n 's/^good .* //p')
