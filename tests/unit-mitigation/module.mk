@@ -2,6 +2,7 @@
 DEPS += libcmocka-dev binutils
 
 UNIT_TESTS += $(B)/tests/unit/test_mitigation tests/unit-mitigation/check-branches
+unit: $(B)/xen/corbel
 
 MITIGATION_OUT := $(B)/tests/unit-mitigation
 MITIGATION_OBJ := $(addprefix $(MITIGATION_OUT)/xen/cpu/mitigation/,bugs.o decide.o options.o) \
