@@ -157,6 +157,13 @@ static int check_drive(struct machine *m, const struct drive_options *d,
     return 0;
 }
 
+static void free_backend(struct block_backend *b)
+{
+    free(b->serial);
+    free(b->device_name);
+    free(b);
+}
+
 int block_add(struct machine *m, struct options *o, struct error *error)
 {
     struct drive_options d = {0};
@@ -181,9 +188,7 @@ int block_add(struct machine *m, struct options *o, struct error *error)
     if (d.file && *d.file)
         err = block_open_medium(b, d.file, d.format, d.read_only || b->cdrom, error);
     if (err) {
-        free(b->serial);
-        free(b->device_name);
-        free(b);
+        free_backend(b);
         return err;
     }
     b->next = m->blocks;
@@ -199,9 +204,7 @@ void block_remove(struct block_backend *b)
         at = &(*at)->next;
     *at = b->next;
     block_close_medium(b);
-    free(b->serial);
-    free(b->device_name);
-    free(b);
+    free_backend(b);
 }
 
 void block_free_all(struct machine *m)

@@ -399,13 +399,14 @@ static inline void hvm_end_shadow(struct vcpu *v)
         hvm_ops->set_shadow(v, v->hvm->shadow & HVM_SHADOW_NMI);
 }
 
-/* Step over the current instruction: RIP, interrupt shadow, single-step trap. */
-void hvm_single_step(struct vcpu *v, bool branch);
 #define DR6_BS       0x4000ull
 #define DR6_BT       0x8000ull
 #define DEBUGCTL_BTF 0x2ull
 /* A #DB behind an instruction, for these bits of DR6. */
 void hvm_debug_trap(struct vcpu *v, uint64_t why);
+/* The single-step trap behind an instruction; `branch`: it goes on elsewhere. */
+void hvm_single_step(struct vcpu *v, bool branch);
+/* Step over the current instruction: RIP, interrupt shadow, single-step trap. */
 static inline void hvm_skip_insn(struct vcpu *v, unsigned int len)
 {
     struct hvm_vcpu *h = v->hvm;
