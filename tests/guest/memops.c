@@ -32,7 +32,7 @@ static void map(void)
 {
     static struct e820_entry entries[MAP_ENTRIES];
     struct xen_memory_map arg = {.nr_entries = MAP_ENTRIES};
-    uint64_t ram = 0, last = 0;
+    uint64_t ram = 0, last = 0, low = 0;
     unsigned bad = 0;
 
     set_xen_guest_handle(arg.buffer, entries);
@@ -40,12 +40,14 @@ static void map(void)
         return;
     for (unsigned i = 0; i < arg.nr_entries; i++) {
         ram += entries[i].type == E820_RAM ? entries[i].size : 0;
+        low += entries[i].type == E820_RAM && !entries[i].addr ? entries[i].size : 0;
         bad += entries[i].addr < last || entries[i].size == 0;
         last = entries[i].addr + entries[i].size;
     }
     check(arg.nr_entries > 0 && bad == 0, "%u entries, in order, none empty",
           arg.nr_entries);
     check(ram >= 16ul << 20, "%lu MiB of RAM", ram >> 20);
+    check(low >= 512ul << 10, "of it %lu KiB from 0 up", low >> 10);
     arg.nr_entries = 1;
     check_eq((uint64_t)memory_op(XENMEM_memory_map, &arg), 0,
              "memory_map with too little room");
@@ -128,6 +130,28 @@ static void reservation(void)
     check_eq((uint64_t)memory_op(XENMEM_populate_physmap, &arg), 0, "populate nobody");
 }
 
+/* Page 0 is RAM as any other: the vectors of real mode are there. */
+static void page_zero(void)
+{
+    struct xen_memory_reservation arg = {.nr_extents = 1, .domid = DOMID_SELF};
+    volatile uint32_t *page;
+    xen_pfn_t frame = 0;
+    uint32_t first;
+
+    asm("" : "=r"(page) : "0"(0ul)); /* the compiler takes NULL for a mistake */
+    first = page[0];
+    page[0] = first + 1;
+    check_eq(page[0], first + 1, "page 0 can be written");
+    page[0] = first;
+    set_xen_guest_handle(arg.extent_start, &frame);
+    check_eq((uint64_t)memory_op(XENMEM_decrease_reservation, &arg), 1, "give it up");
+    page[1] = 0x5a5a5a5a;
+    check_eq(page[1], 0xffffffff, "nothing is there");
+    check_eq((uint64_t)memory_op(XENMEM_populate_physmap, &arg), 1, "populate it again");
+    page[1] = 0x5a5a5a5a;
+    check(page[0] == 0 && page[1] == 0x5a5a5a5a, "it was clear, and works");
+}
+
 static void batch(void)
 {
     xen_ulong_t idx[1] = {0};
@@ -168,6 +192,7 @@ void test_main(void)
     totals();
     shared_info_moves();
     reservation();
+    page_zero();
     batch();
     errors();
 }

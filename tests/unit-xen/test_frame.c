@@ -59,7 +59,7 @@ static int setup(void **state)
     max_mfn = FRAMES;
     frame_table = calloc(FRAMES, sizeof(*frame_table));
     frame_init_lists();
-    frame_init_range(1, HOLE_LO, FRAME_FREE);
+    frame_init_range(0, HOLE_LO, FRAME_FREE);
     frame_init_range(HOLE_HI, FRAMES, FRAME_FREE);
     return 0;
 }
@@ -92,7 +92,7 @@ static void test_random(void **state)
     static uint8_t used[FRAMES];
     uint64_t in_use = 0;
 
-    assert_int_equal(frames_total(), RAM);
+    assert_int_equal(frames_total(), RAM + 1);
     for (int step = 0; step < 200000; step++) {
         unsigned int i = random64() % BLOCKS, order = random64() % 12;
         uint64_t m;
@@ -265,6 +265,36 @@ static void test_claim(void **state)
     assert_all_free();
 }
 
+/* Frame 0 is had by name only, once: no allocation finds it, free or given back. */
+static void test_frame_zero(void **state)
+{
+    static mfn_t all[FRAMES >> ORDER_2M], small[2 << ORDER_2M];
+    uint64_t n = 0, smalls = 0;
+
+    assert_int_equal(frame_claim(&guest, MFN(0), ORDER_2M), -EBUSY);
+    assert_int_equal(frame_claim(&guest, MFN(0), ORDER_4K), 0);
+    assert_int_equal(frame_claim(&guest, MFN(0), ORDER_4K), -EBUSY);
+    assert_int_equal(guest.tot_pages, 1);
+    assert_int_equal(frames_free(), RAM);
+    assert_true(frame_get(MFN(0), &guest));
+    frame_put(MFN(0));
+    frame_put(MFN(0));
+    assert_int_equal(guest.tot_pages, 0);
+    assert_false(frame_get_any(MFN(0)));
+    assert_all_free(); /* it is not among them */
+    while (mfn_valid_number(all[n] = frame_alloc(ORDER_2M)))
+        n++;
+    while (mfn_valid_number(small[smalls] = frame_alloc_domain(&guest, ORDER_4K, 0)))
+        assert_int_not_equal(small[smalls++].n, 0);
+    assert_int_equal(frames_free(), 0);
+    assert_int_equal(smalls, (1 << ORDER_2M) - 1);
+    while (n > 0)
+        frame_free(all[--n], ORDER_2M);
+    while (smalls > 0)
+        frame_put(small[--smalls]);
+    assert_all_free();
+}
+
 static void test_references(void **state)
 {
     struct domain other = {.id = 8, .max_pages = 1, .ref_count = 1};
@@ -385,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_zones),
         cmocka_unit_test(test_exhaustion),
         cmocka_unit_test(test_claim),
+        cmocka_unit_test(test_frame_zero),
         cmocka_unit_test(test_references),
         cmocka_unit_test(test_count_does_not_wrap),
         cmocka_unit_test(test_cleared),

@@ -98,16 +98,25 @@ static uint64_t wanted_frames(void)
 
 /* Claim free frames from the bottom of memory and map them one to one. Not cleared: it is
  * as the firmware left it, which is no secret from Dom0, and what must be zero is cleared
- * where it is made. */
+ * where it is made. Page 0 comes first, with the real mode vectors and the BIOS's data,
+ * of which stock Xen gives its Dom0 a copy; if the firmware has reserved it, it is MMIO.
+ */
 static int populate(struct domain *d, uint64_t want)
 {
     uint64_t from = 0, start, count;
 
+    if (want && !frame_claim(d, MFN(0), ORDER_4K)) {
+        int rc = p2m_set(d, GFN(0), MFN(0), P2M_RAM_RW, ORDER_4K);
+
+        if (rc)
+            return rc;
+        want--;
+    }
     while (want && frame_next_free(from, &start, &count)) {
         count = min(count, want);
         from = start;
         while (count) {
-            unsigned int order = start ? __builtin_ctzll(start) : ORDER_1G;
+            unsigned int order = __builtin_ctzll(start);
             int rc;
 
             order = order >= ORDER_1G   ? ORDER_1G

@@ -12,6 +12,10 @@
  * domains; when nothing else is left one at a time goes back among the others. They are
  * not joined: a 1 GiB block is not made of them, its caller takes 2 MiB ones instead.
  *
+ * Frame 0 is in no list and no count of free frames: only frame_claim() finds it. Dom0
+ * gets it, with the firmware's real mode vectors and data; nobody else's secrets may lie
+ * where an empty page table entry points (L1TF), and 0 is "none" here and there.
+ *
  * frame_lock guards the free lists and the frames in them. Count, owner and state of a
  * frame in use change together, in one 64-bit word, without a lock.
  */
@@ -296,6 +300,8 @@ void frame_free(mfn_t m, unsigned int order)
     BUG_ON(!mfn_valid(m) || (m.n & ((1ull << order) - 1)));
     BUG_ON(mfn_to_frame(m)->state == FRAME_FREE);
     frames_set(m.n, order, 0, FRAME_OWNER_NONE, FRAME_FREE);
+    if (!m.n)
+        return;
     spin_lock(&frame_lock);
     block_free(m.n, order);
     free_frames += 1ull << order;
@@ -450,7 +456,10 @@ int frame_claim(struct domain *d, mfn_t m, unsigned int order)
     if (order > MAX_ORDER || (m.n & ((1ull << order) - 1)) || !mfn_valid(m))
         return -EINVAL;
     spin_lock(&frame_lock);
-    found = block_find(m.n, &start);
+    if (!m.n && frame_table[0].state == FRAME_FREE)
+        found = ORDER_4K;
+    else
+        found = block_find(m.n, &start);
     if (found < (int)order)
         goto out;
     err = -ENOMEM;
@@ -458,8 +467,12 @@ int frame_claim(struct domain *d, mfn_t m, unsigned int order)
         goto out;
     if (d)
         domain_charge(d, order);
-    block_split(start, (unsigned int)found, m.n, order);
-    free_frames -= 1ull << order;
+    if (m.n) {
+        block_split(start, (unsigned int)found, m.n, order);
+        free_frames -= 1ull << order;
+    } else {
+        frames_set(0, ORDER_4K, 1, FRAME_OWNER_NONE, FRAME_HYPERVISOR);
+    }
     err = 0;
 out:
     spin_unlock(&frame_lock);
@@ -584,8 +597,7 @@ static void add_free(uint64_t m, uint64_t end)
         frame_word_set(&frame_table[i], 0, FRAME_OWNER_NONE, FRAME_FREE, ORDER_NONE);
     free_frames += end - m;
     while (m < end) {
-        unsigned int order =
-            m ? min((unsigned int)__builtin_ctzll(m), MAX_ORDER + 0u) : 0;
+        unsigned int order = min((unsigned int)__builtin_ctzll(m), MAX_ORDER + 0u);
 
         while (m + (1ull << order) > end)
             order--;
@@ -601,6 +613,8 @@ void frame_init_range(uint64_t start, uint64_t end, enum frame_state state)
     if (state != FRAME_RESERVED)
         total_frames += end - start;
     if (state == FRAME_FREE) {
+        if (!start && end)
+            frames_set(start++, ORDER_4K, 0, FRAME_OWNER_NONE, FRAME_FREE);
         add_free(start, end);
         return;
     }

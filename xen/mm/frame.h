@@ -91,7 +91,8 @@ mfn_t frame_alloc_domain(struct domain *d, unsigned int order,
 
 /* The same for exactly these frames, 2^order of them, naturally aligned, all free now;
  * for Dom0's identity-mapped RAM. d == NULL: for the hypervisor. -EBUSY if one is not
- * free, -ENOMEM if the allowance is short. Not cleared. */
+ * free, -ENOMEM if the allowance is short. Not cleared. Frame 0, which nothing else
+ * finds, is claimed alone. */
 int frame_claim(struct domain *d, mfn_t m, unsigned int order);
 /* The first run of free frames at or above `from`: false if there is none. Both in
  * frames; for Dom0's memory map. */

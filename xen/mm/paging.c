@@ -328,10 +328,9 @@ void frame_init(void)
     frame_init_lists();
     for (unsigned int i = 0; i < boot_info.e820_count; i++) {
         const struct e820_entry *e = &boot_info.e820[i];
-        uint64_t start = ALIGN_UP(max(e->addr, (uint64_t)PAGE_SIZE), PAGE_SIZE);
-
         if (e->type == E820_RAM)
-            frame_init_ram(start, ALIGN_DOWN(e->addr + e->size, PAGE_SIZE));
+            frame_init_ram(ALIGN_UP(e->addr, PAGE_SIZE),
+                           ALIGN_DOWN(e->addr + e->size, PAGE_SIZE));
     }
     early = false;
 }
