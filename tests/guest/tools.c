@@ -2,16 +2,17 @@
  * What Dom0's tools ask for a guest, with random arguments: domctl, dm_op, hvm_op, memory
  * and event channel operations on a domain that is made for it, damaged HVM context
  * records, and the guest runs from whatever state comes out. Then it is destroyed, and
- * nothing of it may be left. Options seed=, seconds=. What would rightly harm Dom0 itself
- * is left out: its own frames, the machine's ports and memory for the guest. With the
- * option refused=1 only: a guest gets a state that some processors do not enter.
- * SPDX-License-Identifier: GPL-2.0-or-later
+ * nothing of it may be left. Before that one sleeps (S3) and wakes. Options seed=,
+ * seconds=. What would rightly harm Dom0 itself is left out: its own frames, the
+ * machine's ports and memory for the guest. With the option refused=1 only: a guest gets
+ * a state that some processors do not enter. SPDX-License-Identifier: GPL-2.0-or-later
  */
 #define __XEN_TOOLS__ 1
 #include "xen.h"
 
 #include <xen/domctl.h>
 #include <xen/hvm/dm_op.h>
+#include <xen/hvm/params.h>
 #include <xen/hvm/save.h>
 #include <xen/sysctl.h>
 
@@ -387,6 +388,175 @@ static void refused_state(void)
         check(destroy_guest(), "the next one can be made");
 }
 
+/* ---- suspend to RAM ---- */
+
+#define RESET_VECTOR 0xffff0u
+#define MARK_AT      0x1000u
+#define BEGIN_MS     5000
+
+static long s_state(int set, uint64_t value)
+{
+    struct xen_hvm_param p = {
+        .domid = guest, .index = HVM_PARAM_ACPI_S_STATE, .value = value};
+    long rc = hvm_op(set ? HVMOP_set_param : HVMOP_get_param, &p);
+
+    return rc ? rc : (long)p.value;
+}
+
+/* A page of the guest among ours, at SAFE_GFN + 16; or none. */
+static void *look_at(uint64_t gfn)
+{
+    struct xen_add_to_physmap_batch batch = {.domid = DOMID_SELF,
+                                             .space = XENMAPSPACE_gmfn_foreign,
+                                             .size = 1,
+                                             .u.foreign_domid = guest};
+    struct xen_remove_from_physmap away = {.domid = DOMID_SELF, .gpfn = SAFE_GFN + 16};
+    xen_ulong_t idx = gfn;
+    xen_pfn_t at = SAFE_GFN + 16;
+    int error = 0;
+
+    memory_op(XENMEM_remove_from_physmap, &away);
+    set_xen_guest_handle(batch.idxs, &idx);
+    set_xen_guest_handle(batch.gpfns, &at);
+    set_xen_guest_handle(batch.errs, &error);
+    return memory_op(XENMEM_add_to_physmap_batch, &batch) || error ? NULL
+                                                                   : (void *)(at << 12);
+}
+
+/* At its reset vector the guest counts in a word of its memory, then it spins. */
+static bool put_reset_code(void)
+{
+    static const uint8_t code[] = {
+        0x31, 0xc0,             /* xor %ax, %ax */
+        0x8e, 0xd8,             /* mov %ax, %ds */
+        0xff, 0x06, 0x00, 0x10, /* incw MARK_AT */
+        0xeb, 0xfe,             /* jmp . */
+    };
+    uint8_t *at = look_at(RESET_VECTOR >> 12);
+
+    if (at)
+        memcpy(at + (RESET_VECTOR & 0xfff), code, sizeof(code));
+    return at;
+}
+
+static unsigned mark(void)
+{
+    uint16_t *at = look_at(MARK_AT >> 12);
+
+    return at ? *at : ~0u;
+}
+
+static void let_run(void)
+{
+    uint64_t start = rdtsc();
+
+    while (rdtsc() - start < ms_to_tsc(RUN_NS / 1000000))
+        sched_op(SCHEDOP_yield, NULL);
+}
+
+/* Until the guest has begun so many times; on a busy machine that takes its time. */
+static bool begins(unsigned times)
+{
+    uint64_t start = rdtsc();
+
+    while (mark() < times && rdtsc() - start < ms_to_tsc(BEGIN_MS))
+        sched_op(SCHEDOP_yield, NULL);
+    let_run();
+    return mark() == times;
+}
+
+static uint32_t flags(void)
+{
+    struct xen_domctl op = {0};
+
+    return domctl(&op, XEN_DOMCTL_getdomaininfo) ? ~0u : op.u.getdomaininfo.flags;
+}
+
+/* Its first vCPU spins at the beginning of its memory, in real mode. */
+static bool start_guest(void)
+{
+    struct xen_domctl op = {0};
+    uint8_t *at = look_at(0);
+
+    if (!at || !put_reset_code())
+        return false;
+    at = look_at(0);
+    at[0] = 0xeb; /* jmp . */
+    at[1] = 0xfe;
+    set_xen_guest_handle(op.u.hvmcontext.buffer, context);
+    op.u.hvmcontext.size = CONTEXT_BYTES;
+    if (domctl(&op, XEN_DOMCTL_gethvmcontext))
+        return false;
+    set_xen_guest_handle(op.u.hvmcontext.buffer, context);
+    op.u.hvmcontext.size = put_cpu_record(0);
+    return !domctl(&op, XEN_DOMCTL_sethvmcontext) &&
+           !domctl(&op, XEN_DOMCTL_unpausedomain);
+}
+
+static void bad_states(void)
+{
+    static const uint64_t bad[] = {1, 2, 4, 5, 1ull << 32 | 3, ~0ull};
+    struct xen_hvm_param own = {
+        .domid = DOMID_SELF, .index = HVM_PARAM_ACPI_S_STATE, .value = 3};
+
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
+        check_eq(s_state(1, bad[i]), -XEN_EINVAL, "state %lx is refused", bad[i]);
+    check_eq(hvm_op(HVMOP_set_param, &own), -XEN_EPERM, "for oneself it is refused");
+    check_eq(hvm_op(HVMOP_get_param, &own), -XEN_EPERM, "also to ask");
+}
+
+static void sleeps_and_wakes(void)
+{
+    struct xen_domctl op = {0};
+    struct sched_remote_shutdown end = {.domain_id = guest, .reason = SHUTDOWN_reboot};
+
+    check_eq(s_state(0, 0), 0, "a guest is awake");
+    check_eq(s_state(1, 0), 0, "to wake it changes nothing");
+    let_run();
+    check_eq(mark(), 0, "it runs, but not from its reset vector");
+    check_eq(s_state(1, 3), 3, "it is put to sleep");
+    check_eq(s_state(1, 3), 3, "twice");
+    check_eq(s_state(0, 0), 3, "it is asleep");
+    check(!(flags() & (XEN_DOMINF_shutdown | XEN_DOMINF_paused | XEN_DOMINF_running |
+                       XEN_DOMINF_blocked)),
+          "its state is that of none that runs, waits or is paused (%x)", flags());
+    let_run();
+    check_eq(mark(), 0, "asleep it does not run");
+    check_eq(s_state(1, 0), 0, "it is woken");
+    check_eq(s_state(0, 0), 0, "it is awake");
+    check(begins(1), "its first vCPU has begun at the reset vector");
+    domctl(&op, XEN_DOMCTL_pausedomain);
+    s_state(1, 3);
+    s_state(1, 0);
+    let_run();
+    check_eq(mark(), 1, "one that is paused is woken and stays paused");
+    domctl(&op, XEN_DOMCTL_unpausedomain);
+    check(begins(2), "and begins when it is let go");
+    for (unsigned i = 0; i < 20; i++) {
+        s_state(1, 3);
+        s_state(1, 0);
+    }
+    begins(3);
+    check(mark() > 2, "20 times in a row it sleeps and wakes");
+    s_state(1, 3);
+    end.domain_id = guest;
+    check_eq(sched_op(SCHEDOP_remote_shutdown, &end), 0, "asleep it is shut down");
+    check(flags() & XEN_DOMINF_shutdown, "and has stopped (%x)", flags());
+}
+
+static void suspend(void)
+{
+    seed = 1; /* of a guest with all devices: see make_guest() */
+    if (!make_guest())
+        return;
+    if (check(start_guest(), "a guest runs in real mode")) {
+        bad_states();
+        sleeps_and_wakes();
+    }
+    look_at(~0ul); /* lets go of the page */
+    check(destroy_guest(), "asleep it is destroyed");
+}
+
 static void one(void)
 {
     static void (*const kinds[])(void) = {
@@ -426,6 +596,8 @@ void test_main(void)
         refused_state();
         return;
     }
+    suspend();
+    seed = option_u64("seed", 88172645463325252ull);
     print("# seed=%lu seconds=%lu\n", seed, seconds);
     if (!life()) /* what is kept for the next is there now */
         return;

@@ -153,6 +153,11 @@ void hvm_vcpu_sipi(struct vcpu *v, uint8_t vector)
     v->hvm->sipi_vector = vector;
 }
 
+bool hvm_vcpu_is_up(const struct vcpu *v)
+{
+    return v->initialised && v->state != VCPU_OFFLINE;
+}
+
 unsigned int ioapic_nr_gsis(void)
 {
     return 56;

@@ -393,13 +393,24 @@ static void test_reset(void **state)
     ioapic_write_pin(v, 20, 0x8000 | 0x55);
     hvm_callback_gsi_set(d, 20, true);
     hvm_isa_irq_set(d, 5, true);
+    hvm_pci_link_route(d, 1, 11);
     platform_domain_reset(d);
     vlapic_reset(v, false);
     assert_int_equal(take_interrupt(v), -1);
-    assert_false(platform_gsi_level(d, 20));
-    assert_false(platform_gsi_level(d, 5));
     assert_int_equal(in8(v, 0x21), 0xff);
     assert_int_equal(ioapic_read(0x38), 0x10000);
+    /* Whoever holds a line up was not reset; the board's wiring stays. */
+    assert_true(platform_gsi_level(d, 20));
+    assert_true(platform_gsi_level(d, 5));
+    assert_int_equal(d->hvm->pci_link_route[1], 11);
+    hvm_callback_gsi_set(d, 20, false);
+    hvm_isa_irq_set(d, 5, false);
+    assert_false(platform_gsi_level(d, 20));
+    assert_false(platform_gsi_level(d, 5));
+    /* And a new edge comes through. */
+    pics_on(0);
+    hvm_isa_irq_set(d, 5, true);
+    assert_int_equal(take_interrupt(v), 0x25);
 }
 
 /*

@@ -353,6 +353,26 @@ static void test_rtc_periodic(void **state)
     assert_int_equal(rtc(12), 0);
 }
 
+/* The battery: what wakes a guest from S3 goes on, what would only disturb it stops. */
+static void test_rtc_reset(void **state)
+{
+    rtc_set(1, 0x27); /* alarm at 22:13:27, in two seconds */
+    rtc_set(3, 0x13);
+    rtc_set(5, 0x22);
+    rtc_set(11, 0x72); /* PIE, AIE, UIE */
+    platform_domain_reset(d);
+    apic_enable(v);
+    ioapic_write_pin(v, 8, 0x38);
+    assert_int_equal(rtc(11), 0x22);
+    assert_int_equal(rtc(0), 0x25);
+    assert_int_equal(rtc(1), 0x27);
+    pass(NS_PER_S + NS_PER_S / 2);
+    assert_int_equal(take_interrupt(v), -1);
+    pass(NS_PER_S);
+    assert_int_equal(take_interrupt(v), 0x38);
+    assert_int_equal(rtc(12) & 0xa0, 0xa0);
+}
+
 static void test_rtc_update_and_alarm(void **state)
 {
     rtc_set(11, 0x12); /* UIE */
@@ -601,6 +621,7 @@ int main(void)
         T(rtc_uip),
         T(rtc_periodic),
         T(rtc_update_and_alarm),
+        T(rtc_reset),
         T(rtc_other_cmos),
         T(hpet_counter),
         T(hpet_one_shot),

@@ -364,6 +364,8 @@ static __noreturn void dom0_shutdown(unsigned int code)
 
 void domain_shutdown(struct domain *d, unsigned int code)
 {
+    bool answers;
+
     if (d == dom0)
         dom0_shutdown(code);
     spin_lock(&d->lock);
@@ -375,8 +377,10 @@ void domain_shutdown(struct domain *d, unsigned int code)
     WRITE_ONCE(d->is_shutting_down, true);
     spin_unlock(&d->lock);
     /* One that waits for its device model parks when the answer is in: else the answer
-     * would be lost in a saved image. A crashed guest has nothing to save. */
-    for_each_vcpu(d, v) if (!READ_ONCE(v->in_ioreq) || code == SHUTDOWN_crash) park(v);
+     * would be lost in a saved image. A crashed guest has nothing to save, and one that
+     * sleeps has been reset. */
+    answers = code != SHUTDOWN_crash && !hvm_is_asleep(d);
+    for_each_vcpu(d, v) if (!answers || !READ_ONCE(v->in_ioreq)) park(v);
     check_shut_down(d);
 }
 

@@ -202,6 +202,7 @@ struct hvm_vcpu {
     uint8_t pmtimer_polls;   /* how many times in quick succession */
     bool synic_work;         /* messages are due; set by timers, on any CPU */
     bool init_pending, sipi_pending, wait_sipi; /* domain.lock */
+    bool boots; /* with init_pending: it begins at the reset vector; domain.lock */
     uint8_t sipi_vector;
     void *xsave; /* FPU state while not in registers: XSAVE area, 64-aligned */
     unsigned int xsave_order;
@@ -260,10 +261,11 @@ struct hvm_domain {
     bool passthrough_io;  /* Dom0: ports not emulated reach the machine */
     bool hide_xen_leaves; /* native platform: no Xen CPUID leaves */
     uint8_t pci_link_route[4];
-    uint32_t emul_features;    /* EMUL_F_*, from the policy; 0: not worked out yet */
-    uint8_t triple_fault_code; /* SHUTDOWN_* */
-    uint32_t cf8;              /* latched CONFIG_ADDRESS */
-    uint64_t s_state;
+    uint32_t emul_features;     /* EMUL_F_*, from the policy; 0: not worked out yet */
+    uint8_t triple_fault_code;  /* SHUTDOWN_* */
+    uint32_t cf8;               /* latched CONFIG_ADDRESS */
+    struct spinlock sleep_lock; /* one falls asleep or wakes at a time */
+    bool asleep;                /* in S3 (hvm/sleep.c) */
 };
 
 /*
@@ -344,6 +346,21 @@ int hvm_vcpu_init(struct vcpu *v);
 void hvm_vcpu_destroy(struct vcpu *v);
 /* State after RESET or INIT: real mode, F000:FFF0. */
 void hvm_vcpu_reset_state(struct vcpu *v, uint16_t cs, uint16_t ip);
+/* RESET of a paused vCPU and its local APIC: the first one begins at the reset vector,
+ * others wait for a SIPI. One that is in the middle of something in the hypervisor still
+ * finishes that when it runs again, and is reset once more before it enters the guest. */
+void hvm_vcpu_reset(struct vcpu *v);
+/* Does it run the guest's code, as far as that is up to the guest? Not if it was not
+ * started, is off line or waits for a SIPI. */
+bool hvm_vcpu_is_up(const struct vcpu *v);
+/* Into S3 and back (hvm/sleep.c); nothing happens if d is there already, or dies. d is
+ * not the caller's. */
+void hvm_sleep(struct domain *d);
+void hvm_wake(struct domain *d);
+static inline bool hvm_is_asleep(const struct domain *d)
+{
+    return READ_ONCE(d->hvm->asleep);
+}
 /* State of the current vCPU to the console. */
 void hvm_dump_vcpu(struct vcpu *v);
 /* Body of a vCPU's thread: enters the guest and handles exits for ever. */

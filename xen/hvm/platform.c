@@ -494,8 +494,6 @@ void platform_domain_destroy(struct domain *d)
 
 void platform_domain_reset(struct domain *d)
 {
-    struct platform *p = d->hvm->platform;
-
     if (d->hvm->vpit)
         vpit_reset(d);
     if (d->hvm->vrtc)
@@ -508,18 +506,16 @@ void platform_domain_reset(struct domain *d)
         vpic_reset(d);
     if (d->hvm->vioapic)
         vioapic_reset(d);
-    spin_lock(&p->irq_lock);
-    for (unsigned int link = 0; link < 4; link++)
-        d->hvm->pci_link_route[link] = 0;
-    memset(p->gsi_count, 0, sizeof(p->gsi_count));
-    memset(p->pci_level, 0, sizeof(p->pci_level));
-    memset(p->link_count, 0, sizeof(p->link_count));
-    p->gsi_level = p->isa_level = 0;
-    spin_unlock(&p->irq_lock);
+    platform_lines_loaded(d);
 }
 
 /* Values of HVM_PARAM_ACPI_IOPORTS_LOCATION: 0, 1 as in the public ABI; 2, 3 the native
  * board, without and with the hypervisor's CPUID leaves (firmware/layout.h). */
+bool platform_is_xens(const struct domain *d)
+{
+    return d->hvm->params[HVM_PARAM_ACPI_IOPORTS_LOCATION] < 2;
+}
+
 int platform_set_acpi_location(struct domain *d, uint64_t location)
 {
     int rc = vpmtimer_set_location(d, location);

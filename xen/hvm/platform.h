@@ -38,9 +38,13 @@ void platform_vcpu_destroy(struct vcpu *v);
 /* A vCPU moved to another CPU, or runs again: its timers follow. No run queue lock held;
  * without it they fire where they were set, which is right too, but costs a kick. */
 void platform_vcpu_switch_to(struct vcpu *v);
-/* Devices back to their state after RESET (not the local APICs); a timer mode or a
- * HVM_PARAM_ACPI_IOPORTS_LOCATION that was set before counts. */
+/* Devices back to their state after RESET (not the local APICs), but for the RTC, which
+ * has a battery; a timer mode or a HVM_PARAM_ACPI_IOPORTS_LOCATION that was set before
+ * counts. Interrupt lines that somebody else holds stay up, and PCI links stay routed. d
+ * is paused. */
 void platform_domain_reset(struct domain *d);
+/* Xen's platform, not the native board. */
+bool platform_is_xens(const struct domain *d);
 /* HVM_PARAM_ACPI_IOPORTS_LOCATION was set: the PM timer's port follows. -EINVAL. */
 int platform_set_acpi_location(struct domain *d, uint64_t location);
 

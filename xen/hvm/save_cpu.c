@@ -107,7 +107,7 @@ static int save_cpu(struct vcpu *v, struct hvm_context *c)
     };
     struct hvm_msrs m;
 
-    if (!v->initialised || READ_ONCE(v->state) == VCPU_OFFLINE)
+    if (!hvm_vcpu_is_up(v))
         return 0; /* not started yet, or stopped */
     if (hvm_ops->sync_dr)
         hvm_ops->sync_dr(v);
@@ -289,7 +289,7 @@ static int save_xsave(struct vcpu *v, struct hvm_context *c)
     uint32_t size;
     int rc;
 
-    if (!p->xcr0_mask || !v->initialised || READ_ONCE(v->state) == VCPU_OFFLINE)
+    if (!p->xcr0_mask || !hvm_vcpu_is_up(v))
         return 0;
     size = min(cpu_policy_xsave_size(p, xstate_mask(v)), (uint32_t)hvm_fpu_area_size());
     hw = zalloc(XSAVE_HEADER + size);

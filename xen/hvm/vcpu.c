@@ -185,6 +185,46 @@ void hvm_vcpu_reset_state(struct vcpu *v, uint16_t cs, uint16_t ip)
     h->flush_tlb = true;
 }
 
+/* Begin where the board's firmware has its reset vector: just below 4 GiB, on Xen's
+ * platform below 1 MiB. */
+static void start_at_firmware(struct vcpu *v)
+{
+    struct emul_seg code;
+
+    hvm_vcpu_reset_state(v, 0xf000, 0xfff0);
+    if (!platform_is_xens(v->domain))
+        return;
+    hvm_ops->get_segment(v, EMUL_CS, &code);
+    code.base = (uint64_t)code.sel << 4;
+    hvm_ops->set_segment(v, EMUL_CS, &code);
+}
+
+void hvm_vcpu_reset(struct vcpu *v)
+{
+    struct domain *d = v->domain;
+
+    vlapic_reset(v, false);
+    if (!v->initialised)
+        return;
+    start_at_firmware(v);
+    spin_lock(&d->lock);
+    if (!v->hvm->wait_sipi) {
+        v->hvm->init_pending = true;
+        v->hvm->sipi_pending = false;
+        v->hvm->boots = v->id == 0;
+    }
+    spin_unlock(&d->lock);
+    vcpu_kick(v); /* out of HLT */
+}
+
+bool hvm_vcpu_is_up(const struct vcpu *v)
+{
+    const struct hvm_vcpu *h = v->hvm;
+    bool goes_down = h->init_pending && !h->sipi_pending && !h->boots;
+
+    return v->initialised && READ_ONCE(v->state) != VCPU_OFFLINE && !goes_down;
+}
+
 /* INIT: stop and wait for SIPI. The target does it itself on its way into the guest. */
 void hvm_vcpu_init_ipi(struct vcpu *v)
 {
@@ -214,17 +254,19 @@ static void start_by_sipi(struct vcpu *v)
 void hvm_vcpu_sipi(struct vcpu *v, uint8_t vector)
 {
     struct domain *d = v->domain;
-    bool start = false;
+    bool start = false, later = false;
 
     spin_lock(&d->lock);
     if (v->hvm->init_pending) {
-        v->hvm->sipi_pending = true; /* it comes to that after the INIT */
+        v->hvm->sipi_pending = later = true; /* it comes to that after the INIT */
         v->hvm->sipi_vector = vector;
     } else if (v->hvm->wait_sipi || !v->initialised) {
         start = true;
         v->hvm->sipi_vector = vector;
     }
     spin_unlock(&d->lock);
+    if (later)
+        vcpu_online(v); /* if it had stopped itself */
     if (!start)
         return;
     while (READ_ONCE(v->running)) /* still on its way off line */
@@ -236,20 +278,23 @@ void hvm_vcpu_sipi(struct vcpu *v, uint8_t vector)
 static void handle_init(struct vcpu *v)
 {
     struct domain *d = v->domain;
-    bool go_on;
+    bool go_on, boots;
 
     spin_lock(&d->lock);
     v->hvm->init_pending = false;
     go_on = v->hvm->sipi_pending;
-    v->hvm->sipi_pending = false;
-    v->hvm->wait_sipi = !go_on;
+    boots = v->hvm->boots && !go_on;
+    v->hvm->sipi_pending = v->hvm->boots = false;
+    v->hvm->wait_sipi = !go_on && !boots;
     spin_unlock(&d->lock);
     vlapic_reset(v, true);
     if (go_on) {
         start_by_sipi(v);
         return;
     }
-    hvm_vcpu_reset_state(v, 0xf000, 0xfff0);
+    start_at_firmware(v);
+    if (boots)
+        return;
     vcpu_offline(v);
     schedule();
 }

@@ -446,9 +446,9 @@ void vrtc_reset(struct domain *d)
     struct vrtc *r = d->hvm->vrtc;
 
     spin_lock(&r->lock);
-    /* RESET clears the enables and the flags; the clock goes on. */
-    r->reg[RTC_A] = A_DIV_ON | 6;
-    r->reg[RTC_B] = B_24H;
+    /* The battery keeps the clock, how it is encoded, and the alarm, which may be what
+     * wakes the guest. */
+    r->reg[RTC_B] &= ~(B_PIE | B_UIE);
     r->reg[RTC_C] &= C_IRQF;
     r->flags_since = hvm_guest_time(d);
     update_irq(r);
@@ -502,6 +502,8 @@ int vrtc_init(struct domain *d)
     timer_init(&r->periodic, periodic_expired, r);
     timer_init(&r->second, second_expired, r);
     d->hvm->vrtc = r;
+    r->reg[RTC_A] = A_DIV_ON | 6;
+    r->reg[RTC_B] = B_24H;
     vrtc_reset(d);
     return platform_add_ports(d, &ports);
 }

@@ -45,7 +45,7 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
         vcpu_runstate_get(v, &runstate);
         info->cpu_time += runstate.time[RUNSTATE_running];
         info->max_vcpu_id = v->id;
-        if (v->state == VCPU_OFFLINE)
+        if (!hvm_vcpu_is_up(v))
             continue;
         info->nr_online_vcpus++;
         if (v->state != VCPU_BLOCKED)
@@ -73,7 +73,7 @@ long domctl_getvcpuinfo(struct domain *d, struct xen_domctl_getvcpuinfo *info)
     if (!v)
         return info->vcpu >= d->nr_vcpus ? -EINVAL : -ESRCH;
     vcpu_runstate_get(v, &runstate);
-    info->online = v->state != VCPU_OFFLINE;
+    info->online = hvm_vcpu_is_up(v);
     info->blocked = v->state == VCPU_BLOCKED;
     info->running = READ_ONCE(v->running);
     info->cpu_time = runstate.time[RUNSTATE_running];

@@ -19,6 +19,10 @@
 #define TSS32_BYTES         104        /* the smallest TSS that VM86_TSS_SIZED may name */
 #define VM86_TSS_REST       (32 + 128) /* redirection and I/O bitmaps it needs */
 
+/* Values of HVM_PARAM_ACPI_S_STATE. */
+#define S0 0
+#define S3 3
+
 /* What may be done with a parameter, besides what the call's right says. */
 #define P_EXISTS     0x01
 #define P_GUEST_GET  0x02 /* by the domain itself */
@@ -98,9 +102,9 @@ static int check_value(uint32_t index, uint64_t *value)
         if (*value > HVMPTM_one_missed_tick_pending)
             return -EINVAL;
         break;
-    case HVM_PARAM_ACPI_S_STATE: /* S3 of a guest is not there */
-        if (*value)
-            return *value == 3 ? -EOPNOTSUPP : -EINVAL;
+    case HVM_PARAM_ACPI_S_STATE:
+        if (*value != S0 && *value != S3)
+            return -EINVAL;
         break;
     case HVM_PARAM_TRIPLE_FAULT_REASON:
         if (*value > SHUTDOWN_MAX)
@@ -157,6 +161,10 @@ static long set_one(struct hcall *c, struct domain *d, uint32_t index, uint64_t 
     WRITE_ONCE(d->hvm->params[index], value);
     if (index == HVM_PARAM_CALLBACK_IRQ)
         set_callback(c->v, d, value);
+    else if (index == HVM_PARAM_ACPI_S_STATE && value == S3)
+        hvm_sleep(d);
+    else if (index == HVM_PARAM_ACPI_S_STATE)
+        hvm_wake(d);
     else if (index == HVM_PARAM_VM86_TSS)
         WRITE_ONCE(d->hvm->params[HVM_PARAM_VM86_TSS_SIZED],
                    value | (uint64_t)TSS32_BYTES << 32);
@@ -200,6 +208,8 @@ static long get_param(struct hcall *c)
         rc = -EINVAL;
     else if (d == c->v->domain && !(params[arg.index] & P_GUEST_GET))
         rc = -EPERM;
+    else if (arg.index == HVM_PARAM_ACPI_S_STATE)
+        arg.value = hvm_is_asleep(d) ? S3 : S0;
     else
         arg.value = READ_ONCE(d->hvm->params[arg.index]);
     domain_put(d);
