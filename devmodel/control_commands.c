@@ -30,10 +30,11 @@ static json_t *missing(struct error *error, const char *name)
 static json_t *query_status(struct machine *m, json_t *arguments, struct error *error)
 {
     return json_pack("{s:s, s:b, s:b}", "status",
-                     m->running     ? "running"
+                     m->asleep      ? "suspended"
+                     : m->running   ? "running"
                      : m->prelaunch ? "prelaunch"
                                     : "paused",
-                     "running", m->running, "singlestep", 0);
+                     "running", m->running && !m->asleep, "singlestep", 0);
 }
 
 static json_t *query_version(struct machine *m, json_t *arguments, struct error *error)
@@ -65,6 +66,11 @@ static json_t *system_powerdown(struct machine *m, json_t *arguments, struct err
     machine_power_button(m);
     control_event(m, "POWERDOWN", NULL);
     return json_object();
+}
+
+static json_t *system_wakeup(struct machine *m, json_t *arguments, struct error *error)
+{
+    return machine_wake(m, WAKE_OTHER, error) ? NULL : json_object();
 }
 
 static json_t *stop(struct machine *m, json_t *arguments, struct error *error)
@@ -377,6 +383,13 @@ static json_t *human_command(struct machine *m, json_t *arguments, struct error 
                                      b->id, b->file ? b->file : "[not inserted]");
         return json_string(text);
     }
+    if (strcmp(line, "info status") == 0) {
+        snprintf(text, sizeof(text), "VM status: %s\r\n",
+                 m->asleep    ? "paused (suspended)"
+                 : m->running ? "running"
+                              : "paused");
+        return json_string(text);
+    }
     if (sscanf(line, "qemu-io %63s \"%199[^\"]\"", drive, command) == 2) {
         struct block_backend *b = block_by_id(m, drive);
         int err = b && b->debug ? block_debug_command(b, command) : -ENODEV;
@@ -467,6 +480,7 @@ static const struct {
     {"cont", cont},
     {"system_reset", system_reset},
     {"system_powerdown", system_powerdown},
+    {"system_wakeup", system_wakeup},
     {"human-monitor-command", human_command},
     {"screendump", screendump},
     {"send-key", send_key},

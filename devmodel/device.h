@@ -119,6 +119,8 @@ struct device_ops {
     /* Optional: a disk that machine_unplug() takes away; it stays, and answers nothing.
      */
     void (*unplug)(struct device *dev);
+    /* Optional: the guest sleeps (S3), and all devices have been reset. */
+    void (*sleep)(struct device *dev);
     void (*destroy)(struct device *dev);
 };
 
@@ -633,12 +635,21 @@ void machine_route_pirq(struct device *dev, unsigned pirq, unsigned isa_irq);
 void machine_set_pam(struct device *dev, uint32_t base, uint32_t bytes, bool read_ram,
                      bool write_ram);
 
+bool machine_asleep(const struct device *dev);
+/* The guest goes to S3 as soon as the current access is done (devmodel/sleep.c). */
+void machine_sleep_request(struct device *dev);
+enum wake_reason { WAKE_BUTTON, WAKE_ALARM, WAKE_OTHER };
+
 /*
- * What the control socket asks of power management: somebody pressed the power button;
- * more vCPUs are online, machine_pci_slots() changed (NULL: the guest cannot be told).
+ * What the machine asks of power management: somebody pressed the power button of a guest
+ * that is awake; more vCPUs are online, machine_pci_slots() changed (NULL: the guest
+ * cannot be told).  Before the reset on the way into S3: does the clock's alarm wake it
+ * (NULL: yes)?  On the way back: why (optional).
  */
 struct power_ops {
     void (*power_button)(void *opaque);
+    bool (*alarm_wakes)(void *opaque);
+    void (*woken)(void *opaque, enum wake_reason why);
     void (*cpus_changed)(void *opaque);
     void (*slots_changed)(void *opaque);
 };

@@ -45,6 +45,12 @@ static bool ready(const struct input_sink *s)
 
 void input_key(struct machine *m, unsigned code, bool down)
 {
+    struct error ignored;
+
+    if (m->asleep && down) { /* and the key is lost, as on a PC */
+        machine_wake(m, WAKE_OTHER, &ignored);
+        return;
+    }
     for (unsigned i = m->inputs; i--;) {
         struct input_sink *s = &m->input[i];
         if (s->ops->key && ready(s)) {

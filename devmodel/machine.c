@@ -14,12 +14,16 @@ static void carry_out_request(void *opaque)
 {
     struct machine *m = opaque;
     const char *shutdown = m->shutdown_why, *reset = m->reset_why;
+    bool sleep = m->sleep_wanted;
 
     m->shutdown_why = m->reset_why = NULL;
+    m->sleep_wanted = false;
     if (shutdown)
         m->front->shutdown(m, shutdown);
     else if (reset)
         m->front->reset(m, reset);
+    else if (sleep)
+        machine_sleep(m);
 }
 
 struct machine *machine_create(const struct front_ops *front, void *front_data)
@@ -38,6 +42,7 @@ struct machine *machine_create(const struct front_ops *front, void *front_data)
     m->request.machine = m;
     m->request.run = carry_out_request;
     m->request.opaque = m;
+    sleep_init(m);
     return m;
 }
 
@@ -189,7 +194,11 @@ void machine_power_register(struct device *dev, const struct power_ops *ops, voi
 
 void machine_power_button(struct machine *m)
 {
-    if (m->power && m->power->power_button)
+    struct error ignored;
+
+    if (m->asleep)
+        machine_wake(m, WAKE_BUTTON, &ignored);
+    else if (m->power && m->power->power_button)
         m->power->power_button(m->power_opaque);
 }
 

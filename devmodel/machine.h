@@ -13,6 +13,8 @@
 #define ISA_IRQS 16
 #define PIRQS    4
 
+#define RTC_REGISTERS 14 /* of an MC146818 */
+
 /*
  * What drives the devices.  All calls come from the main loop; optional ones may be NULL.
  */
@@ -48,6 +50,10 @@ struct front_ops {
     void (*resume)(struct machine *m); /* optional */
     void (*reset)(struct machine *m, const char *why);
     void (*shutdown)(struct machine *m, const char *why);
+    /* Optional: stop the vCPUs and reset them, for S3; the clock's registers go to `rtc`.
+     * And let the first one run again. */
+    int (*sleep)(struct machine *m, uint8_t rtc[RTC_REGISTERS], struct error *error);
+    int (*wake)(struct machine *m, struct error *error);
 };
 
 struct io_table {
@@ -127,8 +133,11 @@ struct machine {
     unsigned string_count;
 
     const char *reset_why, *shutdown_why;
-    bool migrating; /* state of a running guest is on its way to here */
-    bool log_dirty; /* a live migration wants to know what devices write */
+    bool sleep_wanted;
+    bool asleep;         /* in S3 */
+    struct vtimer alarm; /* of the guest's clock; only while it sleeps */
+    bool migrating;      /* state of a running guest is on its way to here */
+    bool log_dirty;      /* a live migration wants to know what devices write */
     struct deferred request;
     uint64_t unclaimed; /* accesses that hit no region */
     uint64_t requests;  /* from the hypervisor */
@@ -146,6 +155,17 @@ void machine_quit(struct machine *m, int status);
 int machine_save(struct machine *m, int fd, struct error *error);
 int machine_load(struct machine *m, int fd, struct error *error);
 void machine_power_button(struct machine *m);
+
+/* sleep.c */
+void sleep_init(struct machine *m);
+/* The guest goes to S3; nothing happens if it is there already. */
+void machine_sleep(struct machine *m);
+/* -EINVAL: it does not sleep. */
+int machine_wake(struct machine *m, enum wake_reason why, struct error *error);
+/* By the registers of a clock: seconds until its alarm, 1 to a day; -1: it has none. */
+int sleep_seconds_to_alarm(const uint8_t rtc[RTC_REGISTERS]);
+
+/* machine.c again */
 /* A copy of the text that lives as long as the machine. */
 char *machine_string(struct machine *m, const char *text);
 

@@ -20,6 +20,7 @@
 #include <xen/sched.h>
 
 #include "../firmware/layout.h"
+#include "xen_sleep.h"
 
 #define NO_VCPU        0xffff
 #define NS             1000000000ll
@@ -309,6 +310,16 @@ static void front_shutdown(struct machine *m, const char *why)
     end_domain(m->front_data, SHUTDOWN_poweroff, why);
 }
 
+static int front_sleep(struct machine *m, uint8_t rtc[RTC_REGISTERS], struct error *error)
+{
+    return sleeper_sleep(((struct xen_front *)m->front_data)->sleeper, rtc, error);
+}
+
+static int front_wake(struct machine *m, struct error *error)
+{
+    return sleeper_wake(((struct xen_front *)m->front_data)->sleeper, error);
+}
+
 /* The toolstack has stopped the domain's vCPUs; only the devices are ours to stop. */
 static void front_pause(struct machine *m)
 {
@@ -345,6 +356,8 @@ const struct front_ops xen_front_ops = {
     .turn = front_turn,
     .reset = front_reset,
     .shutdown = front_shutdown,
+    .sleep = front_sleep,
+    .wake = front_wake,
 };
 
 /* ---- start and end ------------------------------------------------------------------
@@ -355,6 +368,9 @@ int xen_front_open(struct xen_front *x, int domid, struct error *error)
     x->domid = (domid_t)domid;
     x->timer_fd = -1;
     x->timer_armed = INT64_MAX;
+    x->sleeper = sleeper_start(x->domid, error);
+    if (!x->sleeper)
+        return -ENOMEM;
     x->dm = xendevicemodel_open(NULL, 0);
     x->fmem = xenforeignmemory_open(NULL, 0);
     x->evtchn = xenevtchn_open(NULL, 0);
@@ -447,6 +463,7 @@ void xen_front_close(struct xen_front *x)
         xendevicemodel_close(x->dm);
     if (x->xc)
         xc_interface_close(x->xc);
+    sleeper_stop(x->sleeper);
     if (x->timer_fd >= 0)
         close(x->timer_fd);
     free(x->port);

@@ -19,6 +19,7 @@
 #define XEN_PAGE_SHIFT 12
 
 struct mapcache;
+struct sleeper;
 
 struct xen_front {
     struct machine *machine;
@@ -27,6 +28,7 @@ struct xen_front {
     xenforeignmemory_handle *fmem;
     xenevtchn_handle *evtchn;
     xc_interface *xc; /* only while the machine is built; NULL afterwards */
+    struct sleeper *sleeper;
 
     ioservid_t server;
     bool have_server;

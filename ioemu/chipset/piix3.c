@@ -46,6 +46,9 @@ static void piix3_reset(struct device *dev)
     };
     struct piix3 *s = (struct piix3 *)dev;
 
+    /* After S3 the firmware of Xen's platform does not route the links again. */
+    if (machine_asleep(dev) && machine_board(dev)->xenfv)
+        return;
     memset(&s->pci.config[0x40], 0, 0xc0);
     for (unsigned i = 0; i < ARRAY_LEN(defaults); i++)
         s->pci.config[defaults[i].offset] = defaults[i].value;

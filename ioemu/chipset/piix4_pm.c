@@ -34,11 +34,13 @@ enum {
     RTC_STS = 1 << 10,
     WAK_STS = 1 << 15,
     PM1_STS_BITS = TMR_STS | 1 << 4 | GBL_STS | PWRBTN_STS | RTC_STS | WAK_STS,
+    RTC_EN = RTC_STS,
     PM1_EN_BITS = TMR_STS | GBL_STS | PWRBTN_STS | RTC_STS,
     SCI_EN = 1 << 0,
     SLP_EN = 1 << 13,
     SLP_TYP_SHIFT = 10,
     SLP_TYP_OFF = 0,
+    SLP_TYP_S3 = 1,
 
     GPE_BASE = 0xafe0,
     GPE_BYTES = 4,
@@ -151,6 +153,8 @@ static void write_control(struct piix4_pm *s, uint16_t value)
         unsigned type = value >> SLP_TYP_SHIFT & 7;
         if (type == SLP_TYP_OFF)
             machine_shutdown_request(&s->pci.dev, "ACPI soft off");
+        else if (type == SLP_TYP_S3)
+            machine_sleep_request(&s->pci.dev);
         else
             guest_error(&s->pci.dev, "sleep type %u is not offered", type);
     }
@@ -327,6 +331,26 @@ static void power_button(void *opaque)
     update_sci(s);
 }
 
+/* On Xen's platform the enables are the hypervisor's. */
+static bool alarm_wakes(void *opaque)
+{
+    const struct piix4_pm *s = opaque;
+
+    return machine_board(&s->pci.dev)->xenfv || s->pm1_en & RTC_EN;
+}
+
+static void woken(void *opaque, enum wake_reason why)
+{
+    struct piix4_pm *s = opaque;
+
+    s->pm1_sts |= WAK_STS;
+    if (why == WAKE_BUTTON)
+        s->pm1_sts |= PWRBTN_STS;
+    else if (why == WAKE_ALARM)
+        s->pm1_sts |= RTC_STS;
+    update_sci(s);
+}
+
 static void cpus_changed(void *opaque)
 {
     struct piix4_pm *s = opaque;
@@ -345,14 +369,25 @@ static void slots_changed(void *opaque)
 
 static const struct power_ops power_ops = {
     .power_button = power_button,
+    .alarm_wakes = alarm_wakes,
+    .woken = woken,
     .slots_changed = slots_changed,
 };
 /* On Xen's platform the tables have room for vCPUs that come later. */
 static const struct power_ops power_ops_xen = {
     .power_button = power_button,
+    .alarm_wakes = alarm_wakes,
+    .woken = woken,
     .cpus_changed = cpus_changed,
     .slots_changed = slots_changed,
 };
+
+/* After S3 the native board's firmware places the block again, that of Xen's platform
+ * does not. */
+static bool keeps_place(const struct piix4_pm *s)
+{
+    return machine_asleep(&s->pci.dev) && machine_board(&s->pci.dev)->xenfv;
+}
 
 static void pm_reset(struct device *dev)
 {
@@ -365,9 +400,11 @@ static void pm_reset(struct device *dev)
         s->smb_reg[i] = 0;
     s->apm_control = s->apm_status = 0;
     pci_set16(&s->pci, 0x06, 0x0280);
-    pci_set32(&s->pci, PMBASE, 1);
+    if (!keeps_place(s)) {
+        pci_set32(&s->pci, PMBASE, 1);
+        s->pci.config[PMREGMISC] = 0;
+    }
     pci_set32(&s->pci, DEVACTB, APMC_EN);
-    s->pci.config[PMREGMISC] = 0;
     pci_set32(&s->pci, SMBBASE, 1);
     s->pci.config[SMBHSTCFG] = 0;
     s->pci.config[0x3c] = SCI_IRQ;

@@ -23,6 +23,9 @@ enum {
     REG_B_24H = 1 << 1,
     REG_D_VALID = 1 << 7,
 
+    /* Why the processor begins at its reset vector, for the firmware. */
+    SHUTDOWN_STATUS = 0x0f,
+    SHUTDOWN_S3 = 0xfe, /* it was asleep: SeaBIOS then goes to the waking vector */
     EQUIPMENT = 0x14,
     BASE_MEMORY = 0x15, /* KiB, 2 bytes */
     EXTENDED = 0x17,    /* KiB above 1 MiB, 2 bytes */
@@ -149,6 +152,11 @@ static int cmos_create(struct device *dev, struct error *error)
     return io_region_map(&s->ports, BASE);
 }
 
+static void cmos_sleep(struct device *dev)
+{
+    ((struct cmos *)dev)->ram[SHUTDOWN_STATUS] = SHUTDOWN_S3;
+}
+
 static int cmos_state(struct device *dev, struct state *state)
 {
     struct cmos *s = (struct cmos *)dev;
@@ -178,6 +186,7 @@ static const struct device_ops cmos_ops = {
     .create = cmos_create,
     .save = cmos_state,
     .load = cmos_load,
+    .sleep = cmos_sleep,
     .destroy = cmos_destroy,
 };
 REGISTER_DEVICE(cmos_ops);

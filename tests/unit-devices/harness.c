@@ -5,6 +5,7 @@
  */
 #include "harness.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,23 @@ static void front_shutdown(struct machine *m, const char *why)
     bench_of(m)->shutdowns++;
 }
 
+static int front_sleep(struct machine *m, uint8_t rtc[RTC_REGISTERS], struct error *error)
+{
+    struct bench *b = bench_of(m);
+
+    if (b->refuses_sleep)
+        return error_set(error, -EPERM, "not now");
+    memcpy(rtc, b->rtc, RTC_REGISTERS);
+    b->sleeps++;
+    return 0;
+}
+
+static int front_wake(struct machine *m, struct error *error)
+{
+    bench_of(m)->wakes++;
+    return 0;
+}
+
 static const struct front_ops front = {
     .name = "test",
     .memory_read = qtest_ram_read,
@@ -75,6 +93,8 @@ static const struct front_ops front = {
     .deadline = front_deadline,
     .reset = front_reset,
     .shutdown = front_shutdown,
+    .sleep = front_sleep,
+    .wake = front_wake,
 };
 
 /* ---- start and stop -----------------------------------------------------------------

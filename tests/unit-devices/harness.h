@@ -25,7 +25,9 @@ struct bench {
     unsigned msis;
     uint64_t msi_address[MSI_LOG];
     uint32_t msi_data[MSI_LOG];
-    unsigned resets, shutdowns;
+    unsigned resets, shutdowns, sleeps, wakes;
+    uint8_t rtc[RTC_REGISTERS]; /* the clock that a sleeping machine leaves */
+    bool refuses_sleep;
 };
 
 /* Start a machine; arguments as on the command line.  Fails the test when that does not
