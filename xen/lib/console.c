@@ -5,6 +5,7 @@
  * what was typed for Dom0.
  */
 #include "lib/console.h"
+#include "lib/errno.h"
 #include "lib/keyhandler.h"
 #include "lib/printk.h"
 #include "lib/serial.h"
@@ -32,6 +33,28 @@ option_string("console", opt_console, "where messages go: com1, com2, vga, none"
 
 static bool opt_timestamps;
 option_bool("console_timestamps", opt_timestamps, "system time in front of each message");
+
+static enum { GUESTS_SOME, GUESTS_ALL, GUESTS_NONE } guest_lines;
+
+/* Xen's words, of which we tell apart three; what is behind a slash is for Xen's limited
+ * messages. */
+static int parse_guest_loglvl(const char *s)
+{
+    static const char *const words[] = {"none", "error", "warning",
+                                        "info", "debug", "all"};
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(words); i++) {
+        size_t n = strlen(words[i]);
+
+        if (strncmp(s, words[i], n) || (s[n] && s[n] != '/'))
+            continue;
+        guest_lines = i == 0 && !s[n] ? GUESTS_NONE : i >= 4 ? GUESTS_ALL : GUESTS_SOME;
+        return 0;
+    }
+    return -EINVAL;
+}
+option_custom("guest_loglvl", parse_guest_loglvl,
+              "messages of and about guests: none, all, or some in each second");
 
 static struct spinlock console_lock;
 static char ring[RING_SIZE];
@@ -137,7 +160,8 @@ void printk(const char *format, ...)
     va_end(ap);
 }
 
-/* At most GUEST_LINES_PER_S in each second; what was left out is counted. */
+/* At most GUEST_LINES_PER_S in each second, unless guest_loglvl= says otherwise; what was
+ * left out is counted. */
 static bool guest_may_print(unsigned int *left_out)
 {
     static ns_t second;
@@ -154,7 +178,8 @@ static bool guest_may_print(unsigned int *left_out)
         *left_out = suppressed;
         suppressed = 0;
     }
-    may = lines < GUEST_LINES_PER_S;
+    may = guest_lines == GUESTS_ALL ||
+          (guest_lines == GUESTS_SOME && lines < GUEST_LINES_PER_S);
     if (may)
         lines++;
     else
