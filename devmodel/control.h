@@ -25,6 +25,12 @@ void control_event(struct machine *m, const char *name, json_t *data);
 json_t *control_execute(struct machine *m, const char *command, json_t *arguments,
                         struct error *error);
 
+/* A text of the command's arguments, or NULL with the error filled in. */
+const char *control_argument(json_t *arguments, const char *name, struct error *error);
+
+/* control_text.c: what the text monitor answers to a line. */
+json_t *control_text(struct machine *m, const char *line);
+
 /* control_cpus.c: query-cpus, query-hotpluggable-cpus, cpu-add, device_add of a vCPU. */
 json_t *control_query_cpus(struct machine *m);
 json_t *control_hotpluggable_cpus(struct machine *m);

@@ -27,6 +27,15 @@ static json_t *missing(struct error *error, const char *name)
     return NULL;
 }
 
+const char *control_argument(json_t *arguments, const char *name, struct error *error)
+{
+    const char *text = text_argument(arguments, name);
+
+    if (!text)
+        missing(error, name);
+    return text;
+}
+
 static json_t *query_status(struct machine *m, json_t *arguments, struct error *error)
 {
     return json_pack("{s:s, s:b, s:b}", "status",
@@ -97,10 +106,10 @@ static json_t *cont(struct machine *m, json_t *arguments, struct error *error)
 
 static json_t *screendump(struct machine *m, json_t *arguments, struct error *error)
 {
-    const char *file = text_argument(arguments, "filename");
+    const char *file = control_argument(arguments, "filename", error);
 
     if (!file)
-        return missing(error, "filename");
+        return NULL;
     if (!m->display) {
         error_set(error, -ENODEV, "the machine has no screen");
         return NULL;
@@ -209,10 +218,10 @@ static json_t *query_vnc(struct machine *m, json_t *arguments, struct error *err
 
 static json_t *set_password(struct machine *m, json_t *arguments, struct error *error)
 {
-    const char *password = text_argument(arguments, "password");
+    const char *password = control_argument(arguments, "password", error);
 
     if (!password)
-        return missing(error, "password");
+        return NULL;
     if (!m->vnc || vnc_set_password(m->vnc, password)) {
         error_set(error, -ENODEV, "there is no screen server, or it takes no password");
         return NULL;
@@ -365,47 +374,20 @@ static json_t *query_pci(struct machine *m, json_t *arguments, struct error *err
     return json_pack("[{s:i, s:o}]", "bus", 0, "devices", devices);
 }
 
-/*
- * The text monitor of QEMU, as far as its device tests need it.  The answer is a text; an
- * empty one is success.
- */
 static json_t *human_command(struct machine *m, json_t *arguments, struct error *error)
 {
-    const char *line = text_argument(arguments, "command-line");
-    char drive[64] = "", command[200] = "", text[4096] = "";
-    size_t used = 0;
+    const char *line = control_argument(arguments, "command-line", error);
 
-    if (!line)
-        return missing(error, "command-line");
-    if (strcmp(line, "info block") == 0) {
-        for (struct block_backend *b = m->blocks; b && used < sizeof(text); b = b->next)
-            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s: %s\r\n",
-                                     b->id, b->file ? b->file : "[not inserted]");
-        return json_string(text);
-    }
-    if (strcmp(line, "info status") == 0) {
-        snprintf(text, sizeof(text), "VM status: %s\r\n",
-                 m->asleep    ? "paused (suspended)"
-                 : m->running ? "running"
-                              : "paused");
-        return json_string(text);
-    }
-    if (sscanf(line, "qemu-io %63s \"%199[^\"]\"", drive, command) == 2) {
-        struct block_backend *b = block_by_id(m, drive);
-        int err = b && b->debug ? block_debug_command(b, command) : -ENODEV;
-        return json_string(err ? "error: no such drive or command\r\n" : "");
-    }
-    error_set(error, -ENOSYS, "the text monitor has no command '%.80s'", line);
-    return NULL;
+    return line ? control_text(m, line) : NULL;
 }
 
 /* Device state to a file and back: what save, restore and restart are made of. */
 static json_t *save_state(struct machine *m, json_t *arguments, struct error *error)
 {
-    const char *file = text_argument(arguments, "filename");
+    const char *file = control_argument(arguments, "filename", error);
 
     if (!file)
-        return missing(error, "filename");
+        return NULL;
     int fd = control_open(m, file, O_WRONLY | O_CREAT | O_TRUNC);
     if (fd < 0) {
         error_set(error, -errno, "cannot write '%s': %s", file, strerror(errno));
@@ -424,10 +406,10 @@ static json_t *save_state(struct machine *m, json_t *arguments, struct error *er
 
 static json_t *load_state(struct machine *m, json_t *arguments, struct error *error)
 {
-    const char *file = text_argument(arguments, "filename");
+    const char *file = control_argument(arguments, "filename", error);
 
     if (!file)
-        return missing(error, "filename");
+        return NULL;
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         error_set(error, -errno, "cannot read '%s': %s", file, strerror(errno));

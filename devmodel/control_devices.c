@@ -11,12 +11,6 @@
 
 #include "control.h"
 
-static void add_option(struct options *o, const char *name, const char *value)
-{
-    o->list = must_realloc(o->list, (o->count + 1) * sizeof(*o->list));
-    o->list[o->count++] = (struct option){must_strdup(name), must_strdup(value), false};
-}
-
 /* The members of an object, as if they stood on a command line. */
 static int options_of(struct options *o, json_t *arguments, const char *what,
                       struct error *error)
@@ -29,13 +23,13 @@ static int options_of(struct options *o, json_t *arguments, const char *what,
     {
         char number[32];
         if (json_is_string(value)) {
-            add_option(o, name, json_string_value(value));
+            options_add(o, name, json_string_value(value));
         } else if (json_is_boolean(value)) {
-            add_option(o, name, json_is_true(value) ? "on" : "off");
+            options_add(o, name, json_is_true(value) ? "on" : "off");
         } else if (json_is_integer(value)) {
             snprintf(number, sizeof(number), "%lld",
                      (long long)json_integer_value(value));
-            add_option(o, name, number);
+            options_add(o, name, number);
         } else {
             options_free(o);
             return error_set(error, -EINVAL, "%s: '%.40s' is not a text, number or bool",
@@ -48,15 +42,6 @@ static int options_of(struct options *o, json_t *arguments, const char *what,
 static json_t *nothing_or_error(int err)
 {
     return err ? NULL : json_object();
-}
-
-static const char *id_argument(json_t *arguments, const char *name, struct error *error)
-{
-    const char *id = json_string_value(json_object_get(arguments, name));
-
-    if (!id)
-        error_set(error, -EINVAL, "the argument '%s' is missing", name);
-    return id;
 }
 
 json_t *control_device_add(struct machine *m, json_t *arguments, struct error *error)
@@ -75,7 +60,7 @@ json_t *control_device_add(struct machine *m, json_t *arguments, struct error *e
 
 json_t *control_device_del(struct machine *m, json_t *arguments, struct error *error)
 {
-    const char *id = id_argument(arguments, "id", error);
+    const char *id = control_argument(arguments, "id", error);
 
     return id ? nothing_or_error(machine_hot_remove(m, id, error)) : NULL;
 }
@@ -118,7 +103,7 @@ json_t *control_blockdev_add(struct machine *m, json_t *arguments, struct error 
 {
     struct options o;
 
-    if (!id_argument(arguments, "node-name", error))
+    if (!control_argument(arguments, "node-name", error))
         return NULL;
     json_t *flat = flatten(arguments, error);
     if (!flat)
@@ -134,7 +119,7 @@ json_t *control_blockdev_add(struct machine *m, json_t *arguments, struct error 
 
 json_t *control_blockdev_del(struct machine *m, json_t *arguments, struct error *error)
 {
-    const char *id = id_argument(arguments, "node-name", error);
+    const char *id = control_argument(arguments, "node-name", error);
     struct block_backend *b = id ? block_by_id(m, id) : NULL;
 
     if (!id)
@@ -160,7 +145,7 @@ json_t *control_netdev_add(struct machine *m, json_t *arguments, struct error *e
 
 json_t *control_netdev_del(struct machine *m, json_t *arguments, struct error *error)
 {
-    const char *id = id_argument(arguments, "id", error);
+    const char *id = control_argument(arguments, "id", error);
     struct net_backend *n = id ? net_by_id(m, id) : NULL;
 
     if (!id)

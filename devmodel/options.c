@@ -96,6 +96,15 @@ static const char *next_item(const char *text, char *item)
     return *text ? text + 1 : NULL;
 }
 
+void options_add(struct options *o, const char *name, const char *value)
+{
+    o->list = must_realloc(o->list, (o->count + 1) * sizeof(*o->list));
+    o->list[o->count++] = (struct option){
+        .name = must_strdup(name),
+        .value = must_strdup(value),
+    };
+}
+
 int options_parse(struct options *o, const char *text, const char *implied,
                   struct error *error)
 {
@@ -120,11 +129,7 @@ int options_parse(struct options *o, const char *text, const char *implied,
             err = error_set(error, -EINVAL, "'%s': an option without a name", text);
             break;
         }
-        o->list = must_realloc(o->list, (o->count + 1) * sizeof(*o->list));
-        o->list[o->count++] = (struct option){
-            .name = must_strdup(name),
-            .value = must_strdup(value),
-        };
+        options_add(o, name, value);
     }
     free(item);
     if (err)

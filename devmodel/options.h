@@ -28,6 +28,8 @@ struct options {
 int options_parse(struct options *o, const char *text, const char *implied,
                   struct error *error);
 void options_free(struct options *o);
+/* One more; both texts are copied, and need no doubled commas. */
+void options_add(struct options *o, const char *name, const char *value);
 /* The value, marking it as used; NULL when not given. */
 const char *options_take(struct options *o, const char *name);
 const char *options_peek(const struct options *o, const char *name);

@@ -153,30 +153,20 @@ static struct block_backend *emulated_drive(struct machine *m, const char *file)
 static int open_drive(struct qdisk *d, const char *file, const char *format,
                       struct error *error)
 {
-    char line[2 * 4096], *at = line;
-    struct options o;
+    struct options o = {.text = must_strdup("qdisk")};
+    char id[40];
 
-    at += snprintf(at, sizeof(line),
-                   "id=qdisk-%s,qdisk=%s,format=%s,readonly=%s,file=", d->device,
-                   d->device, format, d->read_only ? "on" : "off");
-    for (const char *c = file; *c; c++) { /* commas inside are written twice */
-        if (at + 3 > line + sizeof(line))
-            return error_set(error, -ENAMETOOLONG, "disk %s: the name is too long",
-                             d->device);
-        *at++ = *c;
-        if (*c == ',')
-            *at++ = ',';
-    }
-    *at = 0;
-    int err = options_parse(&o, line, "file", error);
-    if (err)
-        return err;
-    err = block_add(d->all->machine, &o, error);
+    snprintf(id, sizeof(id), "qdisk-%s", d->device);
+    options_add(&o, "id", id);
+    options_add(&o, "qdisk", d->device);
+    options_add(&o, "format", format);
+    options_add(&o, "readonly", d->read_only ? "on" : "off");
+    options_add(&o, "file", file);
+    int err = block_add(d->all->machine, &o, error);
     options_free(&o);
     if (err)
         return err;
-    snprintf(line, sizeof(line), "qdisk-%s", d->device);
-    d->drive = block_by_id(d->all->machine, line);
+    d->drive = block_by_id(d->all->machine, id);
     d->own_drive = true;
     return 0;
 }
