@@ -40,6 +40,9 @@ after=$(corbel list | sed -n 's/^good .* //p')
 echo "$before s of CPU before, $after s after" >/tmp/out
 [ "$before" != "$after" ]
 result $? "and runs"
+run 0 "VM status: running" "its device model answers" corbel monitor good info status
+run 1 "unknown command: 'nonsense'; 'help' lists them" "and refuses nonsense" \
+    corbel monitor good nonsense
 run 0 "" "and is destroyed" corbel destroy good
 [ "$(corbel list | tail -n +2 | wc -l)" -eq 1 ]
 result $? "no other domain is left"

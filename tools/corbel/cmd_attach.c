@@ -19,20 +19,6 @@
 #define ANSWER_MS 10000u
 #define LEAVE_MS  30000u /* how long a guest may take to let go of a device */
 
-/* A guest that runs, with a device model. */
-static int find(const char *who, struct guest_state *s, struct failure *f)
-{
-    int err = guestdir_find(who, s, f);
-
-    if (err)
-        return err;
-    if (!guest_alive(s))
-        return fail_with(f, -ESRCH, "guest '%s' has ended: %s", s->name, s->reason);
-    if (!s->device_model)
-        return fail_with(f, -ENOTSUP, "guest '%s' has no device model", s->name);
-    return 0;
-}
-
 static void behind(char name[40], const char *id)
 {
     snprintf(name, 40, "hot-%s", id);
@@ -150,7 +136,7 @@ int command_attach(int argc, char **argv)
 
     if (argc != 3)
         return usage("attach GUEST disk=FILE,raw,vdX[,ro] | attach GUEST vif=OPTIONS");
-    int err = find(argv[1], &s, &f);
+    int err = model_guest(argv[1], &s, &f);
     if (!err)
         err = parse(&c, argv[2], &f);
     if (!err)
@@ -172,7 +158,7 @@ int command_detach(int argc, char **argv)
 
     if (argc != 3)
         return usage("detach GUEST vdX | detach GUEST MAC");
-    int err = find(argv[1], &s, &f);
+    int err = model_guest(argv[1], &s, &f);
     if (!err)
         err = model_open(&l, s.name, LEAVE_MS, &f);
     if (err)

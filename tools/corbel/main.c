@@ -30,6 +30,7 @@ static const struct command commands[] = {
     {"destroy", command_destroy, "end a guest at once"},
     {"attach", command_attach, "plug in: attach GUEST disk=... or vif=..."},
     {"detach", command_detach, "unplug: detach GUEST vdX, or a card's MAC"},
+    {"monitor", command_monitor, "a line for the device model: monitor GUEST WORD..."},
     {"wait", command_wait, "wait until a guest has ended"},
     {"dmesg", command_dmesg, "what the hypervisor said; -c: and clear it"},
     {"debug-keys", command_debug_keys, "send keys to the hypervisor's console"},

@@ -22,6 +22,8 @@
 #include "model.h"
 
 #define PROGRAM "corbel-dm"
+/* The longest message of the control socket that is understood. */
+#define MODEL_LINE 65536
 #ifndef LIBEXEC_DIR
 #define LIBEXEC_DIR "/usr/lib/corbel"
 #endif
@@ -234,6 +236,19 @@ int model_args(const struct guest_config *c, const char *program, uint32_t domid
     return 0;
 }
 
+int model_guest(const char *who, struct guest_state *s, struct failure *f)
+{
+    int err = guestdir_find(who, s, f);
+
+    if (err)
+        return err;
+    if (!guest_alive(s))
+        return fail_with(f, -ESRCH, "guest '%s' has ended: %s", s->name, s->reason);
+    if (!s->device_model)
+        return fail_with(f, -ENOTSUP, "guest '%s' has no device model", s->name);
+    return 0;
+}
+
 static int64_t now_ms(void)
 {
     struct timespec t;
@@ -267,7 +282,7 @@ static int read_line(int fd, char *line, size_t room, int64_t deadline)
 /* The next message with this member: an answer or an event. */
 static int await(struct model_link *l, const char *member, json_t **message)
 {
-    char line[4096];
+    char line[MODEL_LINE];
 
     for (;;) {
         int err = read_line(l->fd, line, sizeof(line), l->deadline);
@@ -282,8 +297,8 @@ static int await(struct model_link *l, const char *member, json_t **message)
     }
 }
 
-int model_ask(struct model_link *l, const char *command, json_t *arguments,
-              struct failure *f)
+int model_query(struct model_link *l, const char *command, json_t *arguments,
+                json_t **result, struct failure *f)
 {
     json_t *request = json_pack("{s:s}", "execute", command), *j;
 
@@ -307,7 +322,19 @@ int model_ask(struct model_link *l, const char *command, json_t *arguments,
         err = fail_with(f, -EIO, "the device model refused %s: %s", command,
                         why ? why : "");
     }
+    if (!err)
+        *result = json_incref(json_object_get(j, "return"));
     json_decref(j);
+    return err;
+}
+
+int model_ask(struct model_link *l, const char *command, json_t *arguments,
+              struct failure *f)
+{
+    json_t *result = NULL;
+    int err = model_query(l, command, arguments, &result, f);
+
+    json_decref(result);
     return err;
 }
 

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "config.h"
+#include "guestdir.h"
 
 /* An argv that grows; free with args_free(). */
 struct args {
@@ -36,13 +37,20 @@ int model_args(const struct guest_config *c, const char *program, uint32_t domid
  */
 int model_command(const char *name, const char *command, unsigned ms, struct failure *f);
 
+/* A guest that runs and has a device model, by its name or number.  -ENOENT, -ESRCH,
+ * -ENOTSUP. */
+int model_guest(const char *who, struct guest_state *s, struct failure *f);
+
 /* Several commands one after the other, and events; all within `ms`. */
 struct model_link {
     int fd;
     int64_t deadline; /* ms */
 };
 int model_open(struct model_link *l, const char *name, unsigned ms, struct failure *f);
-/* Takes the arguments, which may be NULL. */
+/* Takes the arguments, which may be NULL.  `*result` is the caller's, only without an
+ * error. */
+int model_query(struct model_link *l, const char *command, json_t *arguments,
+                json_t **result, struct failure *f);
 int model_ask(struct model_link *l, const char *command, json_t *arguments,
               struct failure *f);
 /* Wait for an event about that device.  -ETIMEDOUT, -EPIPE. */
