@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 
-from screen import Picture
+from screen import read_ppm
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, "build")
@@ -232,12 +232,7 @@ class Machine:
         path = os.path.join(self.directory, "screen")
         self.qmp("screendump", filename=path)
         with open(path, "rb") as image:
-            ppm = image.read()
-        header = re.match(rb"P6\s(\d+)\s(\d+)\s255\s", ppm)
-        rgb = ppm[header.end():]
-        pixels = bytearray(len(rgb) // 3 * 4)
-        pixels[0::4], pixels[1::4], pixels[2::4] = rgb[2::3], rgb[1::3], rgb[0::3]
-        return Picture(int(header.group(1)), int(header.group(2)), bytes(pixels))
+            return read_ppm(image.read())
 
     def expect_screen(self, pattern, seconds, font=None):
         """Wait for a regular expression on the screen; its text."""

@@ -6,6 +6,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import gzip
 import os
+import re
 import select
 import socket
 import struct
@@ -152,6 +153,17 @@ class Picture:
                 line += character if paper in (None, behind) else " "
             lines.append(line.rstrip())
         return lines
+
+
+def read_ppm(data):
+    """The picture in a PPM file as QEMU's screendump writes it."""
+    header = re.match(rb"P6\s(\d+)\s(\d+)\s255\s", data)
+    if not header:
+        raise ScreenError("this is no PPM picture")
+    rgb = data[header.end():]
+    pixels = bytearray(len(rgb) // 3 * 4)
+    pixels[0::4], pixels[1::4], pixels[2::4] = rgb[2::3], rgb[1::3], rgb[0::3]
+    return Picture(int(header.group(1)), int(header.group(2)), bytes(pixels))
 
 
 class Screen(Picture):

@@ -11,10 +11,10 @@ $(B)/tests/xl/guest-memory: tests/xl/guest-memory.c
 	$(HOSTCC) -std=gnu11 -O2 $(WARN) -static -o $@ $<
 
 # The parts of tests/xl that take longer than the tests of every change may; and {Corbel, Xen 4.17} x
-# {our device model, qemu-xen} x {corbel, xl}.
+# {our device model, qemu-xen} x {corbel, xl}: of our own ISO, or of ISO= until it says EXPECT=.
 .PHONY: xl matrix
 xl: $(XL_NEEDS) $(B)/peer/xen
 	tests/xl/xl --all
 	tests/xl/xl --exchange
 matrix: $(XL_NEEDS) $(B)/peer/xen
-	tests/xl/xl --matrix
+	tests/xl/xl --matrix $(if $(ISO),--iso '$(ISO)' --expect '$(EXPECT)')
