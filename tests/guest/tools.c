@@ -231,15 +231,25 @@ static void random_reservation(void)
 {
     static const uint8_t cmds[] = {XENMEM_increase_reservation,
                                    XENMEM_decrease_reservation, XENMEM_populate_physmap};
-    struct xen_memory_reservation r = {.nr_extents = random64() % 8,
-                                       .extent_order = (uint32_t)random64() % 12,
-                                       .mem_flags = (uint32_t)edge(),
-                                       .domid = guest};
+    struct xen_memory_reservation r = {
+        .nr_extents = random64() % 8,
+        .extent_order = (uint32_t)random64() % 12,
+        .mem_flags = random64() & 3 ? (uint32_t)edge() : XENMEMF_populate_on_demand,
+        .domid = guest};
 
     for (unsigned i = 0; i < 8; i++)
         ((uint64_t *)page)[i] = random64() & 1 ? edge() : random64() % 2048;
     set_xen_guest_handle(r.extent_start, (xen_pfn_t *)page);
     count(memory_op(cmds[random64() % ARRAY_LEN(cmds)], &r));
+}
+
+/* How much of its map has memory; the rest is on demand. */
+static void random_target(void)
+{
+    xen_pod_target_t t = {.domid = guest,
+                          .target_pages = random64() & 3 ? random64() % 2048 : edge()};
+
+    count(memory_op(random64() & 3 ? XENMEM_set_pod_target : XENMEM_get_pod_target, &t));
 }
 
 /* Its special pages, into ours and back. */
@@ -560,9 +570,10 @@ static void suspend(void)
 static void one(void)
 {
     static void (*const kinds[])(void) = {
-        random_domctl,      random_domctl,  random_dm_op,     random_dm_op,
-        random_hvm_op,      random_hvm_op,  random_memory_op, random_resource,
-        random_reservation, random_foreign, random_evtchn_op, damaged_context};
+        random_domctl,  random_domctl,      random_dm_op,     random_dm_op,
+        random_hvm_op,  random_hvm_op,      random_memory_op, random_resource,
+        random_target,  random_reservation, random_foreign,   random_evtchn_op,
+        damaged_context};
 
     kinds[random64() % ARRAY_LEN(kinds)]();
 }

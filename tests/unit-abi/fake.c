@@ -171,7 +171,7 @@ mfn_t p2m_lookup(const struct domain *d, gfn_t gfn, enum p2m_type *type,
     return mfn;
 }
 
-mfn_t p2m_get_frame(const struct domain *d, gfn_t gfn, bool write, enum p2m_type *type)
+mfn_t p2m_get_frame(struct domain *d, gfn_t gfn, bool write, enum p2m_type *type)
 {
     mfn_t mfn;
 

@@ -3,7 +3,7 @@
 DEPS += libcmocka-dev xz-utils zstd lz4
 
 UX := $(B)/tests/unit-xen
-UX_TESTS := $(addprefix $(B)/tests/unit/,test_frame test_p2m test_print test_boot test_timer test_unpack \
+UX_TESTS := $(addprefix $(B)/tests/unit/,test_frame test_p2m test_pod test_print test_boot test_timer test_unpack \
     test_dom0_elf)
 UNIT_TESTS += $(UX_TESTS)
 
@@ -21,7 +21,9 @@ $(UX)/%.o: tests/unit-xen/%.c | deps
 	$(HOSTCC) $(TEST_CFLAGS) -D__XEN_TOOLS__ -Ixen -DDIRECTMAP_BASE=0x200000000000ul -MMD -c $< -o $@
 
 $(B)/tests/unit/test_frame: $(UX)/test_frame.o $(UX)/xen/mm/frame.o $(UX)/xen/mm/heap.o
-$(B)/tests/unit/test_p2m: $(UX)/test_p2m.o $(UX)/xen/mm/p2m.o
+UX_P2M := $(UX)/fake_p2m.o $(UX)/xen/mm/p2m.o $(UX)/xen/mm/pod.o
+$(B)/tests/unit/test_p2m: $(UX)/test_p2m.o $(UX_P2M)
+$(B)/tests/unit/test_pod: $(UX)/test_pod.o $(UX_P2M)
 $(B)/tests/unit/test_print: $(UX)/test_print.o $(UX)/xen/lib/string.o $(UX)/xen/lib/vsnprintf.o
 $(B)/tests/unit/test_boot: $(UX)/test_boot.o $(UX)/strings.o \
     $(addprefix $(UX)/xen/boot/,options.o e820.o multiboot.o acpi.o early_mem.o)

@@ -17,6 +17,7 @@
 #include "hypercall/hypercall.h"
 #include "hypercall/vcpu_timer.h"
 #include "mm/frame.h"
+#include "mm/pod.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -470,6 +471,7 @@ int domain_kill(struct domain *d)
     evtchn_domain_destroy(d);
     for_each_vcpu(d, v) vcpu_unmap_guest_areas(v);
     p2m_teardown(d);
+    pod_teardown(d);
     grant_domain_destroy(d);
     frame_put(virt_to_mfn(d->shared_info));
     d->shared_info = NULL;

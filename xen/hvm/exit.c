@@ -15,6 +15,7 @@
 #include "cpu/x86.h"
 #include "domain/sched.h"
 #include "mm/frame.h"
+#include "mm/pod.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -338,6 +339,9 @@ static void exit_npf(struct vcpu *v, const struct vmexit *e)
     case P2M_MMIO_DIRECT:
         /* Mapped since: run again. A stale entry of the TLB goes. */
         v->hvm->flush_tlb = true;
+        return;
+    case P2M_POD:
+        pod_populate(d, gfn, true);
         return;
     case P2M_RAM_LOGDIRTY:
         if (e->info.npf.write)

@@ -1,6 +1,7 @@
 /* dm_op: a device model and its guest's memory (public/hvm/dm_op.h).
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "hypercall/dm_op.h"
+#include "mm/pod.h"
 #include "hypercall/memory.h"
 #include "cpu/irq.h"
 #include "lib/string.h"
@@ -134,6 +135,8 @@ static int set_type(struct domain *d, gfn_t gfn, enum p2m_type to)
     enum p2m_type now;
 
     p2m_lookup(d, gfn, &now, NULL);
+    if (now == P2M_POD && pod_populate(d, gfn, true))
+        p2m_lookup(d, gfn, &now, NULL);
     if (now == to || (now == P2M_RAM_LOGDIRTY && to == P2M_RAM_RW))
         return 0;
     if (!may_become(now, to))

@@ -174,6 +174,8 @@ static uint64_t pageframe_type(struct domain *d, uint64_t gfn)
     enum p2m_type type;
     mfn_t mfn = p2m_lookup(d, GFN(gfn), &type, NULL);
 
+    if (type == P2M_POD) /* whoever saves it need not read it */
+        return XEN_DOMCTL_PFINFO_XALLOC;
     return mfn_valid_number(mfn) && p2m_is_ram(type) ? XEN_DOMCTL_PFINFO_NOTAB
                                                      : XEN_DOMCTL_PFINFO_XTAB;
 }

@@ -4,11 +4,12 @@
  * populate_physmap works extent by extent and returns how many it did, as the ABI wants
  * it; between extents it lets others run.
  *
- * Left out: populate on demand, paging out, page sharing, memory exchange (a matter of PV
+ * Left out: paging out, page sharing, memory exchange (a matter of PV
  * guests), NUMA placement (the flags are taken and ignored).
  */
 #include "hypercall/memory.h"
 #include "mm/frame.h"
+#include "mm/pod.h"
 #include "domain/sched.h"
 #include "lib/printk.h"
 #include <xen/memory.h>
@@ -76,6 +77,8 @@ static bool populate_one(struct hcall *c, struct domain *d, const struct reserva
     if (hcall_read_long(c, r->extents, i, &gfn) || gfn + BIT(r->order) < gfn ||
         (gfn + BIT(r->order) - 1) >> 36)
         return false;
+    if (r->flags & XENMEMF_populate_on_demand)
+        return !pod_mark(d, GFN(gfn), r->order);
     mfn = frame_alloc_domain(d, r->order, bits);
     if (!mfn_valid_number(mfn))
         return false;
@@ -91,11 +94,9 @@ static long populate(struct hcall *c, struct domain *d, const struct reservation
         c->v->domain->is_privileged ? ORDER_MAX_DOM0 : ORDER_MAX_GUEST;
     uint64_t i;
 
-    if (r->flags & XENMEMF_populate_on_demand)
-        printk_guest("Domain %u: there is no populate on demand: memory and maxmem of a "
-                     "guest must be the same\n",
-                     d->id);
-    if (r->order > max_order || r->flags & XENMEMF_populate_on_demand)
+    /* Nobody makes his own memory one on demand. */
+    if (r->order > max_order ||
+        (r->flags & XENMEMF_populate_on_demand && d == c->v->domain))
         return c->arg[0] >> MEMOP_START_SHIFT;
     for (i = c->arg[0] >> MEMOP_START_SHIFT; i < r->nr; i++) {
         if (domain_is_dying(d) || domain_is_dying(c->v->domain))
@@ -114,8 +115,11 @@ static long populate(struct hcall *c, struct domain *d, const struct reservation
 static int release_page(struct domain *d, uint64_t gfn)
 {
     enum p2m_type type;
-    mfn_t mfn = p2m_lookup(d, GFN(gfn), &type, NULL);
+    mfn_t mfn;
 
+    if (READ_ONCE(d->p2m.pod.entries) && pod_give_up(d, GFN(gfn)))
+        return 0;
+    mfn = p2m_lookup(d, GFN(gfn), &type, NULL);
     if (!mfn_valid_number(mfn) || !p2m_is_ram(type))
         return -ENOENT;
     return p2m_clear(d, GFN(gfn), ORDER_4K);
@@ -128,9 +132,9 @@ static bool release_extent(struct domain *d, uint64_t gfn, unsigned int order)
 
     /* Whole large pages go as one. */
     if ((order == ORDER_2M || order == ORDER_1G) && !(gfn & (BIT(order) - 1))) {
-        mfn_t mfn = p2m_lookup(d, GFN(gfn), &type, &leaf);
-
-        if (mfn_valid_number(mfn) && leaf == order && p2m_is_ram(type))
+        p2m_lookup(d, GFN(gfn), &type, &leaf);
+        if (leaf == order &&
+            (type == P2M_POD || (p2m_is_ram(type) && !READ_ONCE(d->p2m.pod.entries))))
             return !p2m_clear(d, GFN(gfn), order);
     }
     for (uint64_t i = 0; i < BIT(order); i++) {
@@ -155,6 +159,7 @@ static long decrease(struct hcall *c, struct domain *d, const struct reservation
             break;
         hcall_breathe(i);
     }
+    pod_trim(d);
     return i;
 }
 
@@ -236,9 +241,9 @@ static long claim(struct hcall *c)
     return rc;
 }
 
-/* Without populate on demand a target is reached as soon as the guest's balloon is: the
- * answer is what the guest has. */
-static long pod_target(struct hcall *c)
+/* set_pod_target, get_pod_target: how much memory a domain is to have, of which it does
+ * not know; the answer is what it has. */
+static long pod_target(struct hcall *c, bool set)
 {
     struct xen_pod_target arg;
     struct domain *d;
@@ -249,10 +254,13 @@ static long pod_target(struct hcall *c)
     rc = hcall_target(c, arg.domid, &d);
     if (rc)
         return rc;
+    if (set)
+        rc = pod_set_target(d, arg.target_pages);
     arg.tot_pages = READ_ONCE(d->tot_pages);
-    arg.pod_cache_pages = arg.pod_entries = 0;
+    arg.pod_cache_pages = READ_ONCE(d->p2m.pod.cached);
+    arg.pod_entries = READ_ONCE(d->p2m.pod.entries);
     domain_put(d);
-    return copy_to_guest(c->arg[1], &arg, sizeof(arg));
+    return rc ? rc : copy_to_guest(c->arg[1], &arg, sizeof(arg));
 }
 
 /* No ring to a monitor can be set up. */
@@ -301,8 +309,9 @@ long do_memory_op(struct hcall *c)
     case XENMEM_claim_pages:
         return claim(c);
     case XENMEM_set_pod_target:
+        return pod_target(c, true);
     case XENMEM_get_pod_target:
-        return pod_target(c);
+        return pod_target(c, false);
     case XENMEM_get_vnumainfo:
         return memory_vnuma_get(c);
     case XENMEM_reserved_device_memory_map:

@@ -271,7 +271,7 @@ long memory_remove_from_physmap(struct hcall *c)
     if (rc)
         return rc;
     p2m_lookup(d, GFN(arg.gpfn), &type, NULL);
-    if (p2m_is_ram(type) || type == P2M_FOREIGN || type == P2M_SHARED)
+    if (p2m_is_ram(type) || type == P2M_POD || type == P2M_FOREIGN || type == P2M_SHARED)
         rc = p2m_clear(d, GFN(arg.gpfn), ORDER_4K);
     else /* a grant mapping goes by unmap_grant_ref only */
         rc = -ENOENT;

@@ -5,9 +5,10 @@
  * leave to software; a leaf without the present bits still has a type. What a leaf looks
  * like to the hardware is the back end's business (struct p2m_format).
  *
- * Left out: five levels, access restrictions for introspection, populate on demand.
+ * Left out: five levels, access restrictions for introspection.
  */
-#include "mm/p2m.h"
+#include "mm/p2m_internal.h"
+#include "mm/pod.h"
 #include "mm/frame.h"
 #include "domain/sched.h"
 #include "hvm/hvm.h"
@@ -58,14 +59,14 @@ static uint64_t *entry_table(uint64_t e)
 /* Does a leaf of this type hold references to its frames? */
 static bool type_counted(enum p2m_type t)
 {
-    return t != P2M_INVALID && t != P2M_MMIO_DM && t != P2M_MMIO_DIRECT;
+    return t != P2M_INVALID && t != P2M_MMIO_DM && t != P2M_MMIO_DIRECT && t != P2M_POD;
 }
 
 static uint64_t make_leaf(mfn_t mfn, enum p2m_type type, unsigned int order)
 {
     uint64_t tag = (uint64_t)type << P2M_TYPE_SHIFT;
 
-    if (!p2m_is_mapped(type))
+    if (!p2m_is_mapped(type) || type == P2M_POD)
         return tag;
     return p2m_format.leaf(mfn, type, order, type == P2M_MMIO_DIRECT ? 0 : 6) | tag;
 }
@@ -99,6 +100,7 @@ int p2m_init(struct domain *d)
         return -ENOMEM;
     p->root_maddr = virt_to_maddr(p->root);
     p->flush_gen = 1;
+    p->pod.blocks = p->pod.singles = INVALID_MFN;
     return 0;
 }
 
@@ -136,18 +138,27 @@ static bool type_writable(enum p2m_type t)
            t == P2M_GRANT_RW || t == P2M_SHARED || t == P2M_IOREQ_WRITE;
 }
 
-mfn_t p2m_get_frame(const struct domain *d, gfn_t gfn, bool write, enum p2m_type *type)
+mfn_t p2m_get_frame(struct domain *d, gfn_t gfn, bool write, enum p2m_type *type)
 {
-    enum p2m_type t;
-    mfn_t m = p2m_lookup(d, gfn, &t, NULL);
+    enum p2m_type t, again;
+    mfn_t m;
 
-    if (type)
-        *type = t;
-    if (!mfn_valid_number(m) || !type_counted(t) || (write && !type_writable(t)))
-        return INVALID_MFN;
-    if (p2m_is_ram(t))
-        return frame_get(m, d) ? m : INVALID_MFN;
-    return frame_get_any(m) ? m : INVALID_MFN;
+    for (;;) {
+        m = p2m_lookup(d, gfn, &t, NULL);
+        if (type)
+            *type = t;
+        if (unlikely(t == P2M_POD) && pod_populate(d, gfn, false))
+            continue;
+        if (!mfn_valid_number(m) || !type_counted(t) || (write && !type_writable(t)))
+            return INVALID_MFN;
+        if (p2m_is_ram(t) ? !frame_get(m, d) : !frame_get_any(m))
+            return INVALID_MFN;
+        /* Did pod.c take the page away for another place, before it saw our reference? */
+        if (likely(!READ_ONCE(d->p2m.pod.entries)) ||
+            mfn_eq(p2m_lookup(d, gfn, &again, NULL), m))
+            return m;
+        frame_put(m);
+    }
 }
 
 /* Replace a leaf by a table whose leaves map the same; lock held. */
@@ -188,10 +199,12 @@ static int find_slot(struct p2m *p, uint64_t gfn, unsigned int level, uint64_t *
     return 0;
 }
 
-static void put_leaf(uint64_t e, unsigned int level)
+static void put_leaf(struct p2m *p, uint64_t e, unsigned int level)
 {
     mfn_t base = maddr_to_mfn(e & P2M_ADDR_MASK & ~((PAGE_SIZE << (9 * level)) - 1));
 
+    if (entry_type(e) == P2M_POD)
+        p->pod.entries -= BIT(9 * level);
     if (!entry_present(e) || !type_counted(entry_type(e)))
         return;
     for (uint64_t i = 0; i < BIT(9 * level); i++)
@@ -202,7 +215,7 @@ static void put_leaf(uint64_t e, unsigned int level)
 static void put_tree(struct p2m *p, uint64_t e, unsigned int level)
 {
     if (!entry_is_table(e, level)) {
-        put_leaf(e, level);
+        put_leaf(p, e, level);
         return;
     }
     for (unsigned int i = 0; i < P2M_ENTRIES; i++)
@@ -211,11 +224,35 @@ static void put_tree(struct p2m *p, uint64_t e, unsigned int level)
     retire_table(p, entry_table(e));
 }
 
-int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type,
-            unsigned int order)
+int p2m_set_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type,
+                   unsigned int order)
 {
     struct p2m *p = &d->p2m;
     uint64_t *slot, old;
+    int rc;
+
+    /* What is mapped now would stay for ever. */
+    if (type_counted(type) && unlikely(domain_is_dying(d)))
+        return -EINVAL;
+    rc = find_slot(p, gfn.n, order_level(order), &slot);
+    if (rc)
+        return rc;
+    old = *slot;
+    if (type == P2M_POD)
+        p->pod.entries += BIT(order);
+    WRITE_ONCE(*slot, make_leaf(mfn, type, order));
+    if ((type == P2M_RAM_RW || type == P2M_POD) && gfn.n + BIT(order) - 1 > p->max_gfn)
+        p->max_gfn = gfn.n + BIT(order) - 1;
+    /* Nobody may reach the old frames when their references go. */
+    if (entry_present(old))
+        p2m_flush(d);
+    put_tree(p, old, order_level(order));
+    return 0;
+}
+
+int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type,
+            unsigned int order)
+{
     int rc;
 
     if ((gfn.n >> (9 * P2M_LEVELS)) || (gfn.n & (BIT(order) - 1)))
@@ -232,22 +269,36 @@ int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type,
         return 0;
     }
 
-    spin_lock(&p->lock);
-    rc = find_slot(p, gfn.n, order_level(order), &slot);
-    if (rc)
-        goto out;
-    old = *slot;
-    WRITE_ONCE(*slot, make_leaf(mfn, type, order));
-    if (type == P2M_RAM_RW && gfn.n + BIT(order) - 1 > p->max_gfn)
-        p->max_gfn = gfn.n + BIT(order) - 1;
-    if (entry_present(old)) {
-        /* Nobody may reach the old frames when their references go. */
-        p2m_flush(d);
-        put_tree(p, old, order_level(order));
-    }
-out:
-    spin_unlock(&p->lock);
+    spin_lock(&d->p2m.lock);
+    rc = p2m_set_locked(d, gfn, mfn, type, order);
+    spin_unlock(&d->p2m.lock);
     return rc;
+}
+
+uint64_t p2m_take_out(struct domain *d, gfn_t gfn, enum p2m_type type, unsigned int order)
+{
+    struct p2m *p = &d->p2m;
+    uint64_t *slot;
+
+    if (find_slot(p, gfn.n, order_level(order), &slot))
+        return 0;
+    if (type == P2M_POD)
+        p->pod.entries += BIT(order);
+    /* In one step: the processor may set bits in the entry meanwhile. */
+    return __atomic_exchange_n(slot, make_leaf(INVALID_MFN, type, order),
+                               __ATOMIC_SEQ_CST);
+}
+
+void p2m_put_back(struct domain *d, gfn_t gfn, uint64_t entry, unsigned int order)
+{
+    struct p2m *p = &d->p2m;
+    uint64_t *slot;
+
+    if (find_slot(p, gfn.n, order_level(order), &slot))
+        return; /* cannot be: its table is there since p2m_take_out() */
+    if (entry_type(*slot) == P2M_POD)
+        p->pod.entries -= BIT(order);
+    WRITE_ONCE(*slot, entry);
 }
 
 int p2m_clear(struct domain *d, gfn_t gfn, unsigned int order)
@@ -306,6 +357,19 @@ void p2m_flush(struct domain *d)
     }
 }
 
+/* With the lock: who began to change this entry before the domain was dying has finished.
+ */
+static void drop_entry(struct p2m *p, uint64_t *slot, unsigned int level)
+{
+    uint64_t e;
+
+    spin_lock(&p->lock);
+    e = *slot;
+    *slot = 0;
+    put_tree(p, e, level);
+    spin_unlock(&p->lock);
+}
+
 void p2m_teardown(struct domain *d)
 {
     struct p2m *p = &d->p2m;
@@ -321,21 +385,15 @@ void p2m_teardown(struct domain *d)
 
         for (unsigned int j = 0; j < P2M_ENTRIES; j++) {
             if (!entry_is_table(l2[j], 2)) {
-                put_leaf(l2[j], 2);
-                l2[j] = 0;
+                drop_entry(p, &l2[j], 2);
                 continue;
             }
             uint64_t *l1 = entry_table(l2[j]);
 
             for (unsigned int k = 0; k < P2M_ENTRIES; k++) {
-                uint64_t e = l1[k];
-
-                if (!e)
+                if (!l1[k])
                     continue;
-                l1[k] = 0;
-                spin_lock(&p->lock);
-                put_tree(p, e, 1);
-                spin_unlock(&p->lock);
+                drop_entry(p, &l1[k], 1);
                 preempt_point();
             }
         }

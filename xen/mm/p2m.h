@@ -26,6 +26,7 @@ enum p2m_type {
     P2M_GRANT_RO,
     P2M_SHARED,      /* FRAME_SHARED page of the hypervisor: shared info, grant table */
     P2M_IOREQ_WRITE, /* RAM whose writes go to an ioreq server */
+    P2M_POD,         /* RAM that gets its frame when it is first used (mm/pod.h) */
     P2M_TYPES,
 };
 
@@ -42,6 +43,15 @@ struct p2m_format {
     bool has_1g;
 };
 
+/* Memory on demand of a domain; guarded by p2m.lock. The frames wait in two lists, linked
+ * by struct frame.use: blocks of 2 MiB and single ones. */
+struct pod {
+    uint64_t entries; /* pages that are P2M_POD */
+    uint64_t cached;  /* frames that wait for them, zero, counted as the domain's */
+    mfn_t blocks, singles;
+    uint64_t sweep; /* gfn where the search for zero pages goes on */
+};
+
 struct p2m {
     struct spinlock lock; /* guards changes of the tables */
     void *root;           /* top-level table (4 levels, 48 bits), direct-map pointer */
@@ -52,6 +62,7 @@ struct p2m {
     uint64_t nr_retired; /* of them unlinked */
     bool logdirty; /* of the whole domain; changed before the walk that makes it true */
     uint64_t retired; /* unlinked tables, a list by machine address */
+    struct pod pod;
 };
 
 extern struct p2m_format p2m_format;
@@ -66,8 +77,8 @@ void p2m_free(struct domain *d);
 mfn_t p2m_lookup(const struct domain *d, gfn_t gfn, enum p2m_type *type,
                  unsigned int *order);
 /* The frame with a reference, if it is RAM of any kind, writable when `write`; else
- * INVALID_MFN. Drop it with frame_put(). */
-mfn_t p2m_get_frame(const struct domain *d, gfn_t gfn, bool write, enum p2m_type *type);
+ * INVALID_MFN. Drop it with frame_put(). Memory on demand gets its frame. */
+mfn_t p2m_get_frame(struct domain *d, gfn_t gfn, bool write, enum p2m_type *type);
 
 /* Map 2^order frames. References to the new frames are taken over from the caller; those
  * of what was mapped before are dropped. Flushes TLBs where it must. -ENOMEM. */

@@ -76,7 +76,7 @@ static bool fetch_from_large(struct vcpu *v, uint64_t gpa, uint64_t qual)
     if (!(qual & EPTV_FETCH) || (qual & EPTV_EXECUTABLE))
         return false;
     p2m_lookup(v->domain, gpa_to_gfn(gpa), &type, &order);
-    if (!order || !p2m_is_mapped(type))
+    if (!order || !p2m_is_mapped(type) || type == P2M_POD)
         return false;
     if (p2m_shatter(v->domain, gpa_to_gfn(gpa)))
         domain_crash(v->domain, "no memory for page tables");
