@@ -65,6 +65,7 @@ static const struct verb verbs[] = {
     {"stop", "stop", {NULL}, ": the guest stands still"},
     {"system_powerdown", "system_powerdown", {NULL}, ": the power button"},
     {"system_reset", "system_reset", {NULL}, ": the reset button"},
+    {"system_wakeup", "system_wakeup", {NULL}, ": the end of a suspend to RAM"},
 };
 
 /* ---- info ----------------------------------------------------------------------------

@@ -10,7 +10,6 @@
 #include "hvm/hvm.h"
 #include "lib/printk.h"
 
-
 #define POOL_PAGES 16384
 
 struct frame *frame_table;
