@@ -116,12 +116,24 @@ static void test_sweep(void **state)
 
     /* Now all that it has is in use. */
     assert_false(mfn_valid_number(use(6, 1)));
+    assert_int_equal(fake_crashes, 0);
+    assert_false(pod_populate(d, GFN(6), true));
     assert_int_equal(fake_crashes, 1);
     balanced(TARGET);
     /* It goes away, and lets that page go, too. */
     frame_put(held);
     assert_true(mfn_valid_number(use(6, 1)));
     fake_expect(5, INVALID_MFN.n, P2M_POD, ORDER_4K);
+}
+
+/* A guest's own faults leave some frames for those who cannot wait. */
+static void test_reserve(void **state)
+{
+    build();
+    use(0, 1);
+    assert_true(pod_populate(d, GFN(BLOCK), true));
+    assert_true(cached() > 0);
+    balanced(TARGET);
 }
 
 /* A whole block that is zero stays a block. */
@@ -142,7 +154,7 @@ static void test_no_sweep_while_logged(void **state)
     use(0, 0);
     use(BLOCK, 0);
     d->p2m.logdirty = true;
-    assert_false(mfn_valid_number(use(2 * BLOCK, 1)));
+    assert_false(pod_populate(d, GFN(2 * BLOCK), true));
     assert_int_equal(fake_crashes, 1);
     d->p2m.logdirty = false;
     assert_true(mfn_valid_number(use(2 * BLOCK, 1)));
@@ -268,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {T(build),
                                        T(use),
                                        T(sweep),
+                                       T(reserve),
                                        T(sweep_block),
                                        T(no_sweep_while_logged),
                                        T(balloon),

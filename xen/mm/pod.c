@@ -21,6 +21,11 @@
 
 #define BLOCK_PAGES BIT(ORDER_2M)
 #define GROUP       64u /* pages that are taken out for one flush */
+/* A guest can fill its memory so that the search reads all of it. Who may not wait (it
+ * has locks, perhaps) searches little, and takes what others have put by. */
+#define RESERVE 256u /* frames that a guest's own page faults leave in the cache */
+#define TOP_UP  4u   /* blocks that they search for it at a time */
+#define HURRY   32u  /* blocks that are searched without letting others run */
 
 /* ---- the cache ---- */
 
@@ -328,14 +333,15 @@ out:
     return found;
 }
 
-/* From where the last search ended, once round: the pages that the guest has had longest
- * without writing to them come first. */
-static bool sweep(struct domain *d, bool may_wait)
+/* Search at most so many blocks, and no more than there are, from where the last search
+ * ended. */
+static bool sweep(struct domain *d, uint64_t blocks, bool may_wait)
 {
     struct pod *pod = &d->p2m.pod;
     uint64_t end = d->p2m.max_gfn + 1;
 
-    for (uint64_t i = 0; i < end; i += BLOCK_PAGES) {
+    blocks = min(blocks, DIV_ROUND_UP(end, BLOCK_PAGES));
+    for (uint64_t i = 0; i < blocks; i++) {
         gfn_t gfn = GFN(READ_ONCE(pod->sweep));
 
         WRITE_ONCE(pod->sweep, gfn.n + BLOCK_PAGES < end ? gfn.n + BLOCK_PAGES : 0);
@@ -349,8 +355,19 @@ static bool sweep(struct domain *d, bool may_wait)
     return READ_ONCE(pod->cached); /* somebody else found one */
 }
 
+static void used_up(struct domain *d, int rc, bool may_wait)
+{
+    printk_guest("Domain %u uses more memory than it has: %lu pages, %lu on demand are "
+                 "left; does its balloon driver run?\n",
+                 d->id, d->tot_pages, d->p2m.pod.entries);
+    if (may_wait)
+        domain_crash(d, rc == -EAGAIN ? "memory on demand is used up"
+                                      : "no memory for page tables");
+}
+
 bool pod_populate(struct domain *d, gfn_t gfn, bool may_wait)
 {
+    struct pod *pod = &d->p2m.pod;
     int rc;
 
     do {
@@ -359,15 +376,11 @@ bool pod_populate(struct domain *d, gfn_t gfn, bool may_wait)
         spin_lock(&d->p2m.lock);
         rc = populate_locked(d, gfn);
         spin_unlock(&d->p2m.lock);
-        if (!rc)
-            return true;
-    } while (rc == -EAGAIN && sweep(d, may_wait));
-    if (!domain_is_dying(d)) {
-        printk_guest("Domain %u uses more memory than it has: %lu pages, %lu on demand "
-                     "are left; does its balloon driver run?\n",
-                     d->id, d->tot_pages, d->p2m.pod.entries);
-        domain_crash(d, rc == -EAGAIN ? "memory on demand is used up"
-                                      : "no memory for page tables");
-    }
-    return false;
+    } while (rc == -EAGAIN && sweep(d, may_wait ? UINT64_MAX : HURRY, may_wait));
+    if (!rc && may_wait && READ_ONCE(pod->cached) < RESERVE &&
+        READ_ONCE(pod->cached) < READ_ONCE(pod->entries))
+        sweep(d, TOP_UP, true);
+    if (rc && !domain_is_dying(d))
+        used_up(d, rc, may_wait);
+    return !rc;
 }

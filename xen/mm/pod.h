@@ -15,8 +15,9 @@
  * something already, -ENOMEM. */
 int pod_mark(struct domain *d, gfn_t gfn, unsigned int order);
 
-/* Give gfn a frame, if it still is P2M_POD. False: there is none, and the domain has been
- * crashed; or it is dying. With may_wait others run between steps: no lock is held. */
+/* Give gfn a frame, if it still is P2M_POD. False: there is none, or the domain is dying.
+ * With may_wait (no lock is held) others run between steps, all memory is searched for
+ * zero pages, and a domain that has none is crashed; without, the search is short. */
 bool pod_populate(struct domain *d, gfn_t gfn, bool may_wait);
 
 /* Make the domain's memory `target` pages, as far as the cache is concerned: it grows by
