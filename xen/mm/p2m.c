@@ -138,27 +138,48 @@ static bool type_writable(enum p2m_type t)
            t == P2M_GRANT_RW || t == P2M_SHARED || t == P2M_IOREQ_WRITE;
 }
 
-mfn_t p2m_get_frame(struct domain *d, gfn_t gfn, bool write, enum p2m_type *type)
+static mfn_t get_frame(struct domain *d, mfn_t m, enum p2m_type t, bool write)
 {
-    enum p2m_type t, again;
+    if (!mfn_valid_number(m) || !type_counted(t) || (write && !type_writable(t)))
+        return INVALID_MFN;
+    if (p2m_is_ram(t))
+        return frame_get(m, d) ? m : INVALID_MFN;
+    return frame_get_any(m) ? m : INVALID_MFN;
+}
+
+/* Of a domain with memory on demand: pod.c may take the page away for another place
+ * before it sees our reference, so the entry is looked at again. */
+__attribute__((noinline)) static mfn_t
+get_frame_on_demand(struct domain *d, gfn_t gfn, bool write, enum p2m_type *type)
+{
+    enum p2m_type again;
     mfn_t m;
 
     for (;;) {
-        m = p2m_lookup(d, gfn, &t, NULL);
-        if (type)
-            *type = t;
-        if (unlikely(t == P2M_POD) && pod_populate(d, gfn, false))
+        m = p2m_lookup(d, gfn, type, NULL);
+        if (*type == P2M_POD && pod_populate(d, gfn, false))
             continue;
-        if (!mfn_valid_number(m) || !type_counted(t) || (write && !type_writable(t)))
-            return INVALID_MFN;
-        if (p2m_is_ram(t) ? !frame_get(m, d) : !frame_get_any(m))
-            return INVALID_MFN;
-        /* Did pod.c take the page away for another place, before it saw our reference? */
-        if (likely(!READ_ONCE(d->p2m.pod.entries)) ||
-            mfn_eq(p2m_lookup(d, gfn, &again, NULL), m))
+        m = get_frame(d, m, *type, write);
+        if (!mfn_valid_number(m) || mfn_eq(p2m_lookup(d, gfn, &again, NULL), m))
             return m;
         frame_put(m);
     }
+}
+
+mfn_t p2m_get_frame(struct domain *d, gfn_t gfn, bool write, enum p2m_type *type)
+{
+    enum p2m_type t;
+    mfn_t m;
+
+    if (unlikely(READ_ONCE(d->p2m.pod.entries))) {
+        m = get_frame_on_demand(d, gfn, write, &t);
+    } else {
+        m = p2m_lookup(d, gfn, &t, NULL);
+        m = get_frame(d, m, t, write);
+    }
+    if (type)
+        *type = t;
+    return m;
 }
 
 /* Replace a leaf by a table whose leaves map the same; lock held. */
@@ -243,6 +264,8 @@ int p2m_set_locked(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type,
     WRITE_ONCE(*slot, make_leaf(mfn, type, order));
     if ((type == P2M_RAM_RW || type == P2M_POD) && gfn.n + BIT(order) - 1 > p->max_gfn)
         p->max_gfn = gfn.n + BIT(order) - 1;
+    if (!old)
+        return 0;
     /* Nobody may reach the old frames when their references go. */
     if (entry_present(old))
         p2m_flush(d);
