@@ -22,7 +22,8 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "CORBEL", "NATIVE", 1)
         \PICM = Arg0
     }
 
-    /* PIIX4: sleep type 0 is soft off. */
+    /* PIIX4: sleep type 0 is soft off, 1 suspend to RAM. */
+    Name (\_S3, Package (4) {1, 1, 0, 0})
     Name (\_S5, Package (4) {0, 0, 0, 0})
 
     Scope (\_GPE)

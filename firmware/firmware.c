@@ -224,13 +224,18 @@ static int add_smbios(struct machine *m, const struct firmware_smbios *texts)
 int firmware_add_tables(struct machine *m, const struct firmware_smbios *texts,
                         struct error *error)
 {
-    /* S1, S3 and S4 are not offered; the values are those of PIIX4 in QEMU. */
-    static const uint8_t states[6] = {0x80, 0, 0, 1, 2, 0x80};
+    /* S0, S3 and S5 are offered; the sleep types are those of PIIX4 in QEMU. */
+    static const uint8_t states[6] = {0x80, 0, 0, 0x81, 2, 0x80};
+    /* The screen keeps its state over S3: its BIOS is not run then. */
+    static const uint8_t vga_after_s3[4] = {0};
 
     set_keys(m);
     int err = add_e820(m);
     if (!err)
         err = fwcfg_add_file(m, "etc/system-states", states, sizeof(states));
+    if (!err)
+        err = fwcfg_add_file(m, "etc/s3-resume-vga-init", vga_after_s3,
+                             sizeof(vga_after_s3));
     if (!err)
         err = add_boot_order(m);
     if (!err)

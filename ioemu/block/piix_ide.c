@@ -538,7 +538,10 @@ static void piix_ide_reset(struct device *dev)
         channel_reset(&s->channel[n]);
     }
     pci_set16(&s->pci, 0x06, 0x0280);
-    memset(&s->pci.config[0x40], 0, 8);
+    /* The bits by which firmware enables the channels are among them. After S3 it does
+     * not do that again, and drivers leave a channel alone that is not enabled. */
+    if (!machine_asleep(dev))
+        memset(&s->pci.config[0x40], 0, 8);
 }
 
 static void unmap_ports(struct piix_ide *s)

@@ -206,6 +206,10 @@ static void vga_reset(struct device *dev)
     struct vga *v = container_of(to_pci(dev), struct vga, pci);
 
     vga_view_leave(v);
+    if (machine_asleep(dev)) { /* a text console has no driver that sets the mode again */
+        vga_view_update(v);
+        return;
+    }
     vga_registers_reset(v);
     vbe_reset(v);
     memset(v->memory.host, 0, VGA_LEGACY_BYTES);

@@ -55,6 +55,7 @@ run 1 "/root/dm-none" "a device model that is not there is named" \
     corbel create name=nodm $mem firmware=/root/spin.bin device_model=/root/dm-none
 run 2 "no command" "an unknown command is named" corbel explode
 run 1 "no guest 'nobody'" "an unknown guest is named" corbel pause nobody
+run 1 "no guest 'nobody'" "an unknown guest is not woken" corbel wakeup nobody
 
 run 0 "guest one" "create" \
     corbel create name=one $mem firmware=/root/spin.bin device_model=/root/dm-ready vnc=0

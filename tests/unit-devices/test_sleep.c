@@ -204,6 +204,30 @@ static void test_alarm_times(void **state)
     assert_int_equal(seconds(25, 13, 22, 99, 13, 22, 0x26), -1);
 }
 
+/* A text console has no driver that would set the mode again. */
+static void test_screen(void **state)
+{
+    struct error error;
+    struct bench *b = bench_start("-vga", "std");
+
+    set_up_pm(b);
+    out8(b, 0x3c2, 0x67);
+    out8(b, 0x3d4, 0x0f);
+    out8(b, 0x3d5, 0x5a);
+    out16(b, 0x3c4, 0x0302); /* planes 0 and 1, odd and even, at 0xb8000 */
+    out16(b, 0x3c4, 0x0204);
+    out16(b, 0x3ce, 0x1005);
+    out16(b, 0x3ce, 0x0e06);
+    out16(b, 0x3ce, 0xff08);
+    cpu_write(b, 0xb8000, 2, 0x0741);
+    fall_asleep(b);
+    assert_true(command(b, "system_wakeup", &error));
+    out8(b, 0x3d4, 0x0f);
+    assert_int_equal(in8(b, 0x3d5), 0x5a);
+    assert_int_equal(cpu_read(b, 0xb8000, 2), 0x0741);
+    bench_stop(b);
+}
+
 /* A guest that wants to sleep again and again; one that cannot; other types. */
 static void test_hostile(void **state)
 {
@@ -258,7 +282,8 @@ int main(void)
         cmocka_unit_test(test_sleeps),  cmocka_unit_test(test_wakes),
         cmocka_unit_test(test_button),  cmocka_unit_test(test_key),
         cmocka_unit_test(test_alarm),   cmocka_unit_test(test_alarm_times),
-        cmocka_unit_test(test_hostile), cmocka_unit_test(test_state),
+        cmocka_unit_test(test_hostile), cmocka_unit_test(test_screen),
+        cmocka_unit_test(test_state),
     };
 
     return cmocka_run_group_tests_name("suspend to RAM", tests, NULL, NULL);

@@ -29,8 +29,10 @@ static const char *name_of(uint32_t domid, const struct guest_state *guests, uns
     return domid == 0 ? "Domain-0" : "(not corbel's)";
 }
 
-/* As xl shows it: running, blocked, paused, shut down, crashed, dying. */
-static void flag_letters(const xc_domaininfo_t *d, char flags[8])
+/* As xl shows it: running, blocked, paused, shut down, crashed, dying; or suspended to
+ * RAM.
+ */
+static void flag_letters(struct hypervisor *h, const xc_domaininfo_t *d, char flags[8])
 {
     unsigned code = d->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
     bool shut = d->flags & XEN_DOMINF_shutdown;
@@ -42,6 +44,8 @@ static void flag_letters(const xc_domaininfo_t *d, char flags[8])
     flags[4] = shut && code == SHUTDOWN_crash ? 'c' : '-';
     flags[5] = d->flags & XEN_DOMINF_dying ? 'd' : '-';
     flags[6] = 0;
+    if (domain_asleep(h, d->domain) && !shut && !(d->flags & XEN_DOMINF_dying))
+        strcpy(flags, "asleep");
 }
 
 int domain_rows(struct hypervisor *h, struct domain_row **rows, unsigned *count,
@@ -73,7 +77,7 @@ int domain_rows(struct hypervisor *h, struct domain_row **rows, unsigned *count,
             r->memory_mib = (info[i].tot_pages + PAGES_MIB / 2) / PAGES_MIB;
             r->vcpus = info[i].nr_online_vcpus;
             r->cpu_ns = info[i].cpu_time;
-            flag_letters(&info[i], r->flags);
+            flag_letters(h, &info[i], r->flags);
         }
         next = (uint32_t)info[got - 1].domain + 1;
     }
@@ -172,7 +176,7 @@ static void info_guest(struct hypervisor *h, const struct guest_state *s)
     if (s->reason[0])
         printf("reason        : %s\n", s->reason);
     if (guest_alive(s) && s->domid > 0 && domain_info(h, (uint32_t)s->domid, &d) == 0) {
-        flag_letters(&d, flags);
+        flag_letters(h, &d, flags);
         printf("domain        : %lld\nstate         : %s\n", (long long)s->domid, flags);
         printf("memory MiB    : %llu of at most %llu\n",
                (unsigned long long)d.tot_pages / PAGES_MIB,

@@ -25,6 +25,7 @@ int command_vnc(int argc, char **argv);
 int command_pause(int argc, char **argv);
 int command_unpause(int argc, char **argv);
 int command_shutdown(int argc, char **argv);
+int command_wakeup(int argc, char **argv);
 int command_reboot(int argc, char **argv);
 int command_monitor(int argc, char **argv);
 int command_attach(int argc, char **argv);

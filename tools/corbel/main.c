@@ -26,6 +26,7 @@ static const struct command commands[] = {
     {"pause", command_pause, "stop a guest's vCPUs"},
     {"unpause", command_unpause, "let them go on"},
     {"shutdown", command_shutdown, "press the power button; -w waits for the end"},
+    {"wakeup", command_wakeup, "wake a guest that is suspended to RAM"},
     {"reboot", command_reboot, "reset a guest"},
     {"destroy", command_destroy, "end a guest at once"},
     {"attach", command_attach, "plug in: attach GUEST disk=... or vif=..."},

@@ -98,6 +98,14 @@ int domain_info(struct hypervisor *h, uint32_t domid, xc_domaininfo_t *info)
     return n == 1 && info->domain == domid ? 0 : -ESRCH;
 }
 
+bool domain_asleep(struct hypervisor *h, uint32_t domid)
+{
+    uint64_t state = 0;
+
+    return domid && !xc_hvm_param_get(h->xch, domid, HVM_PARAM_ACPI_S_STATE, &state) &&
+           state;
+}
+
 static uint64_t free_mib(struct hypervisor *h)
 {
     xc_physinfo_t info = {0};

@@ -61,6 +61,9 @@ int domain_destroy(struct hypervisor *h, uint32_t domid, struct failure *f);
 /* -ESRCH when the domain is gone. */
 int domain_info(struct hypervisor *h, uint32_t domid, xc_domaininfo_t *info);
 
+/* Is it suspended to RAM?  False, too, when that cannot be found out. */
+bool domain_asleep(struct hypervisor *h, uint32_t domid);
+
 /* "poweroff", "reboot", "suspend", "crash", "watchdog", "soft-reset". */
 const char *shutdown_name(unsigned code);
 
