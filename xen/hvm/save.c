@@ -92,8 +92,7 @@ int hvm_save(struct domain *d, struct hvm_context *c)
     return rc ? rc : hvm_save_put(c, HVM_SAVE_CODE(END), 0, NULL, 0);
 }
 
-/* A vCPU that has not been started has no CPU record yet; the buffer has room for when it
- * has. */
+/* A vCPU that is down has no CPU record; the buffer has room for when it has. */
 size_t hvm_save_size(struct domain *d)
 {
     struct hvm_context c = {0};
@@ -101,7 +100,7 @@ size_t hvm_save_size(struct domain *d)
     if (hvm_save(d, &c))
         return 0;
     for (unsigned int i = 0; i < d->nr_vcpus; i++)
-        if (d->vcpus[i] && !d->vcpus[i]->initialised)
+        if (d->vcpus[i] && !hvm_vcpu_is_up(d->vcpus[i]))
             c.pos += sizeof(struct hvm_save_descriptor) + HVM_SAVE_LENGTH(CPU);
     return c.pos;
 }
