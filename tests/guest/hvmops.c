@@ -1,10 +1,13 @@
 /*
- * hvm_op on ourselves, the ways an upcall comes, multicall, physdev_op, console_io, and
- * what an unprivileged caller may not do (xen/hvm/hvm_op.h, xen/hvm/params.h).
+ * hvm_op on ourselves, the ways an upcall comes, multicall, physdev_op, console_io, an
+ * operation of platform_op, and what an unprivileged caller may not do (xen/hvm/hvm_op.h,
+ * xen/hvm/params.h, xen/platform.h).
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "xen.h"
 #include "apic.h"
+
+#include <xen/platform.h>
 
 const char test_title[] = "hvmops";
 
@@ -169,6 +172,56 @@ static void physdev(void)
     check(rc == -XEN_ENOSYS, "unknown physdev_op: %ld", rc);
 }
 
+/* Entries that are wrong, each behind a good one (TSC) and as the first. */
+static void resource(void)
+{
+    static const struct {
+        struct xenpf_resource_entry entry;
+        int error;
+        const char *name;
+    } bad[] = {
+        {{.u.cmd = XEN_RESOURCE_OP_MSR_READ, .idx = MSR_EFER}, -XEN_EPERM, "EFER"},
+        {{.u.cmd = XEN_RESOURCE_OP_MSR_WRITE, .idx = MSR_TSC}, -XEN_EPERM, "a write"},
+        {{.u.cmd = XEN_RESOURCE_OP_MSR_READ, .idx = 1ul << 32 | MSR_TSC},
+         -XEN_EINVAL,
+         "an MSR of 33 bits"},
+        {{.u.cmd = XEN_RESOURCE_OP_MSR_READ, .idx = MSR_TSC, .rsvd = 1},
+         -XEN_EINVAL,
+         "a reserved field"},
+        {{.u.cmd = 77, .idx = MSR_TSC}, -XEN_EOPNOTSUPP, "an unknown command"},
+    };
+    struct xenpf_resource_entry entries[2];
+    struct xen_platform_op op = {.cmd = XENPF_resource_op,
+                                 .interface_version = XENPF_INTERFACE_VERSION};
+    struct xenpf_resource_op *arg = &op.u.resource_op;
+
+    set_xen_guest_handle(arg->entries, entries);
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+        entries[0] = (struct xenpf_resource_entry){.u.cmd = XEN_RESOURCE_OP_MSR_READ,
+                                                   .idx = MSR_TSC};
+        entries[1] = bad[i].entry;
+        arg->nr_entries = 2;
+        arg->cpu = 0;
+        check_eq((uint64_t)hypercall(__HYPERVISOR_platform_op, PTR(&op), 0, 0, 0, 0), 1,
+                 "resource_op: one done, then %s", bad[i].name);
+        check(entries[0].u.ret == 0 && entries[0].val && entries[1].u.ret == bad[i].error,
+              "it has the error (%d)", entries[1].u.ret);
+        entries[0] = bad[i].entry;
+        arg->cpu = 9999; /* the entries come first */
+        check_eq((uint64_t)hypercall(__HYPERVISOR_platform_op, PTR(&op), 0, 0, 0, 0), 0,
+                 "resource_op: none done");
+        check_eq((uint64_t)entries[0].u.ret, (uint64_t)bad[i].error, "the error");
+    }
+    entries[0] =
+        (struct xenpf_resource_entry){.u.cmd = XEN_RESOURCE_OP_MSR_READ, .idx = MSR_TSC};
+    arg->nr_entries = 1;
+    check_eq((uint64_t)hypercall(__HYPERVISOR_platform_op, PTR(&op), 0, 0, 0, 0),
+             (uint64_t)-XEN_ENODEV, "resource_op: no such CPU");
+    arg->nr_entries = 1000;
+    check_eq((uint64_t)hypercall(__HYPERVISOR_platform_op, PTR(&op), 0, 0, 0, 0),
+             (uint64_t)-XEN_E2BIG, "resource_op: too many entries");
+}
+
 static void console(void)
 {
     char text[] = "# this line went through console_io\n";
@@ -207,5 +260,7 @@ void test_main(void)
     multicalls();
     privileges();
     physdev();
+    if (env.dom0)
+        resource();
     console();
 }

@@ -115,13 +115,12 @@ static long cpu_version(struct xenpf_pcpu_version *info)
     return 0;
 }
 
-/* MSRs of a CPU for Dom0's tools: only the TSC may be read. */
+/* MSRs of a CPU for Dom0's tools: only the TSC may be read. Entries before the first that
+ * fails are done; that one has the error, and how many were done is the result. */
 static long resource_op(const struct xenpf_resource_op *arg)
 {
     if (arg->nr_entries > RESOURCE_ENTRIES)
         return -E2BIG;
-    if (arg->cpu >= nr_cpus)
-        return -ENODEV;
     for (uint32_t i = 0; i < arg->nr_entries; i++) {
         uint64_t at = HANDLE(arg->entries) + i * sizeof(struct xenpf_resource_entry);
         struct xenpf_resource_entry e;
@@ -130,13 +129,17 @@ static long resource_op(const struct xenpf_resource_op *arg)
         if (copy_from_guest(&e, at, sizeof(e)))
             return -EFAULT;
         if (e.rsvd)
-            return -EINVAL;
-        if (e.u.cmd == XEN_RESOURCE_OP_MSR_READ && e.idx == MSR_TSC)
-            e.val = rdtsc(); /* the same on all CPUs */
-        else if (e.u.cmd <= XEN_RESOURCE_OP_MSR_WRITE)
-            ret = -EACCES;
-        else
+            ret = -EINVAL;
+        else if (e.u.cmd > XEN_RESOURCE_OP_MSR_WRITE)
             ret = -EOPNOTSUPP;
+        else if (e.idx >> 32)
+            ret = -EINVAL;
+        else if (e.u.cmd != XEN_RESOURCE_OP_MSR_READ || e.idx != MSR_TSC)
+            ret = -EPERM;
+        else if (arg->cpu >= nr_cpus)
+            return -ENODEV;
+        else
+            e.val = rdtsc(); /* the same on all CPUs */
         e.u.ret = ret;
         if (copy_to_guest(at, &e, sizeof(e)))
             return -EFAULT;
