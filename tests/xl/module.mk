@@ -16,5 +16,6 @@ $(B)/tests/xl/guest-memory: tests/xl/guest-memory.c
 xl: $(XL_NEEDS) $(B)/peer/xen
 	tests/xl/xl --all
 	tests/xl/xl --exchange
+	tests/xl/xl --across corbel corbel --across xen corbel --across corbel xen
 matrix: $(XL_NEEDS) $(B)/peer/xen
 	tests/xl/xl --matrix $(if $(ISO),--iso '$(ISO)' --expect '$(EXPECT)')
