@@ -18,6 +18,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "opener.h"
+#include "helper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,8 +55,7 @@ struct answer {
 };
 
 struct opener {
-    int socket;
-    pid_t pid;
+    struct helper process;
 };
 
 /* ---- the other process --------------------------------------------------------------
@@ -284,21 +284,21 @@ static void serve(struct server_side *s)
         end_server(s, id);
 }
 
-static void become_opener(int socket, opener_lookup *lookup, void *opaque)
+/* What the process begins with. */
+struct beginning {
+    opener_lookup *lookup;
+    void *opaque;
+};
+
+static void become_opener(int socket, void *opaque)
 {
     static struct server_side s;
-    static const int signals[] = {SIGINT, SIGHUP, SIGTERM, SIGPIPE};
+    const struct beginning *b = opaque;
 
-    /* The end of the socket is what ends this process, after its servers. */
-    for (unsigned i = 0; i < ARRAY_LEN(signals); i++)
-        signal(signals[i], SIG_IGN);
-    s.socket = dup2(socket, STDERR_FILENO + 1);
-    fcntl(s.socket, F_SETFD, FD_CLOEXEC);
-    close_range(STDERR_FILENO + 2, ~0u, 0);
-    s.lookup = lookup;
-    s.opaque = opaque;
+    s.socket = socket;
+    s.lookup = b->lookup;
+    s.opaque = b->opaque;
     serve(&s);
-    _exit(0);
 }
 
 /* ---- this process -------------------------------------------------------------------
@@ -306,26 +306,13 @@ static void become_opener(int socket, opener_lookup *lookup, void *opaque)
 
 struct opener *opener_start(opener_lookup *lookup, void *opaque, struct error *error)
 {
-    int pair[2];
-
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
-        error_set(error, -errno, "no socket to open images: %s", strerror(errno));
-        return NULL;
-    }
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0)
-        become_opener(pair[1], lookup, opaque);
-    close(pair[1]);
-    if (pid < 0) {
-        error_set(error, -errno, "no process to open images: %s", strerror(errno));
-        close(pair[0]);
-        return NULL;
-    }
+    struct beginning b = {lookup, opaque};
     struct opener *o = must_alloc(sizeof(*o));
-    o->socket = pair[0];
-    o->pid = pid;
-    return o;
+
+    if (helper_start(&o->process, "to open images", become_opener, &b, error) == 0)
+        return o;
+    free(o);
+    return NULL;
 }
 
 /* The file that came along, or -1. */
@@ -358,9 +345,9 @@ static int ask(struct opener *o, const struct request *r, struct answer *a,
     };
     ssize_t n = -1;
 
-    if (send(o->socket, r, sizeof(*r), MSG_NOSIGNAL) == sizeof(*r)) {
+    if (send(o->process.socket, r, sizeof(*r), MSG_NOSIGNAL) == sizeof(*r)) {
         do
-            n = recvmsg(o->socket, &message, MSG_CMSG_CLOEXEC);
+            n = recvmsg(o->process.socket, &message, MSG_CMSG_CLOEXEC);
         while (n < 0 && errno == EINTR);
     }
     if (n != sizeof(*a))
@@ -405,7 +392,6 @@ void opener_stop(struct opener *o)
 {
     if (!o)
         return;
-    close(o->socket);
-    waitpid(o->pid, NULL, 0); /* not in the sandbox: the end of this process will do */
+    helper_stop(&o->process);
     free(o);
 }

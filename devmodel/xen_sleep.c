@@ -13,16 +13,13 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "xen_sleep.h"
+#include "helper.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <xenctrl.h>
 
 #include <xen/hvm/params.h>
@@ -37,8 +34,7 @@ struct answer {
 };
 
 struct sleeper {
-    int socket;
-    pid_t pid;
+    struct helper process;
 };
 
 /* ---- the other process --------------------------------------------------------------
@@ -69,26 +65,20 @@ static void carry_out(unsigned domid, uint8_t word, struct answer *a)
     xc_interface_close(xc);
 }
 
-static void become_sleeper(int socket, unsigned domid)
+static void become_sleeper(int socket, void *opaque)
 {
-    static const int signals[] = {SIGINT, SIGHUP, SIGTERM, SIGPIPE};
+    const unsigned *domid = opaque;
     uint8_t word;
     ssize_t n;
 
-    /* The end of the socket is what ends this process. */
-    for (unsigned i = 0; i < ARRAY_LEN(signals); i++)
-        signal(signals[i], SIG_IGN);
-    socket = dup2(socket, STDERR_FILENO + 1);
-    close_range(STDERR_FILENO + 2, ~0u, 0);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     while ((n = recv(socket, &word, sizeof(word), 0)) > 0 || (n < 0 && errno == EINTR)) {
         struct answer a = {0};
         if (n < 0)
             continue;
-        carry_out(domid, word, &a);
+        carry_out(*domid, word, &a);
         send(socket, &a, sizeof(a), MSG_NOSIGNAL);
     }
-    _exit(0);
 }
 
 /* ---- this process -------------------------------------------------------------------
@@ -96,34 +86,20 @@ static void become_sleeper(int socket, unsigned domid)
 
 struct sleeper *sleeper_start(unsigned domid, struct error *error)
 {
-    int pair[2];
-
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
-        error_set(error, -errno, "no socket for the guest's sleep: %s", strerror(errno));
-        return NULL;
-    }
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0)
-        become_sleeper(pair[1], domid);
-    close(pair[1]);
-    if (pid < 0) {
-        error_set(error, -errno, "no process for the guest's sleep: %s", strerror(errno));
-        close(pair[0]);
-        return NULL;
-    }
     struct sleeper *s = must_alloc(sizeof(*s));
-    s->socket = pair[0];
-    s->pid = pid;
-    return s;
+
+    if (helper_start(&s->process, "for the guest's sleep", become_sleeper, &domid,
+                     error) == 0)
+        return s;
+    free(s);
+    return NULL;
 }
 
 void sleeper_stop(struct sleeper *s)
 {
     if (!s)
         return;
-    close(s->socket);
-    waitpid(s->pid, NULL, 0); /* not in the sandbox: the end of this process will do */
+    helper_stop(&s->process);
     free(s);
 }
 
@@ -131,9 +107,9 @@ static int ask(struct sleeper *s, uint8_t word, struct answer *a, struct error *
 {
     ssize_t n = -1;
 
-    if (send(s->socket, &word, sizeof(word), MSG_NOSIGNAL) == sizeof(word)) {
+    if (send(s->process.socket, &word, sizeof(word), MSG_NOSIGNAL) == sizeof(word)) {
         do
-            n = recv(s->socket, a, sizeof(*a), 0);
+            n = recv(s->process.socket, a, sizeof(*a), 0);
         while (n < 0 && errno == EINTR);
     }
     if (n != sizeof(*a))
