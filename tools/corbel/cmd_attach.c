@@ -136,7 +136,7 @@ int command_attach(int argc, char **argv)
 
     if (argc != 3)
         return usage("attach GUEST disk=FILE,raw,vdX[,ro] | attach GUEST vif=OPTIONS");
-    int err = model_guest(argv[1], &s, &f);
+    int err = model_guest(argv[1], "", &s, &f);
     if (!err)
         err = parse(&c, argv[2], &f);
     if (!err)
@@ -158,7 +158,7 @@ int command_detach(int argc, char **argv)
 
     if (argc != 3)
         return usage("detach GUEST vdX | detach GUEST MAC");
-    int err = model_guest(argv[1], &s, &f);
+    int err = model_guest(argv[1], "", &s, &f);
     if (!err)
         err = model_open(&l, s.name, LEAVE_MS, &f);
     if (err)

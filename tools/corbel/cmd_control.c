@@ -51,22 +51,6 @@ int command_reboot(int argc, char **argv)
     return argc == 2 ? ask(argv[1], "reboot") : usage("reboot GUEST");
 }
 
-/* A guest that runs, and has a device model to ask. */
-static int find_with_model(const char *who, const char *lacks, struct guest_state *s,
-                           struct failure *f)
-{
-    int err = guestdir_find(who, s, f);
-
-    if (err)
-        return err;
-    if (!guest_alive(s))
-        return fail_with(f, -ESRCH, "guest '%s' has ended: %s", s->name, s->reason);
-    return s->device_model
-               ? 0
-               : fail_with(f, -ENOTSUP, "guest '%s' has no device model and so %s",
-                           s->name, lacks);
-}
-
 int command_wakeup(int argc, char **argv)
 {
     struct failure f = {0};
@@ -74,7 +58,7 @@ int command_wakeup(int argc, char **argv)
 
     if (argc != 2)
         return usage("wakeup GUEST");
-    if (find_with_model(argv[1], "does not sleep", &s, &f) ||
+    if (model_guest(argv[1], " and so does not sleep", &s, &f) ||
         model_command(s.name, "system_wakeup", BUTTON_MS, &f))
         return complain(&f);
     return 0;
@@ -88,7 +72,7 @@ int command_shutdown(int argc, char **argv)
 
     if (argc != 2 + wait)
         return usage("shutdown [-w] GUEST");
-    if (find_with_model(argv[argc - 1], "no power button", &s, &f) ||
+    if (model_guest(argv[argc - 1], " and so no power button", &s, &f) ||
         model_command(s.name, "system_powerdown", BUTTON_MS, &f))
         return complain(&f);
     if (!wait)

@@ -44,7 +44,7 @@ static void flag_letters(struct hypervisor *h, const xc_domaininfo_t *d, char fl
     flags[4] = shut && code == SHUTDOWN_crash ? 'c' : '-';
     flags[5] = d->flags & XEN_DOMINF_dying ? 'd' : '-';
     flags[6] = 0;
-    if (domain_asleep(h, d->domain) && !shut && !(d->flags & XEN_DOMINF_dying))
+    if (!shut && !(d->flags & XEN_DOMINF_dying) && domain_asleep(h, d->domain))
         strcpy(flags, "asleep");
 }
 

@@ -60,7 +60,7 @@ int command_monitor(int argc, char **argv)
         fail_with(&f, -E2BIG, "the line is too long");
         return complain(&f);
     }
-    int err = model_guest(argv[1], &s, &f);
+    int err = model_guest(argv[1], "", &s, &f);
     if (!err)
         err = model_open(&l, s.name, ANSWER_MS, &f);
     if (err)

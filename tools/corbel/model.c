@@ -236,7 +236,8 @@ int model_args(const struct guest_config *c, const char *program, uint32_t domid
     return 0;
 }
 
-int model_guest(const char *who, struct guest_state *s, struct failure *f)
+int model_guest(const char *who, const char *consequence, struct guest_state *s,
+                struct failure *f)
 {
     int err = guestdir_find(who, s, f);
 
@@ -245,7 +246,8 @@ int model_guest(const char *who, struct guest_state *s, struct failure *f)
     if (!guest_alive(s))
         return fail_with(f, -ESRCH, "guest '%s' has ended: %s", s->name, s->reason);
     if (!s->device_model)
-        return fail_with(f, -ENOTSUP, "guest '%s' has no device model", s->name);
+        return fail_with(f, -ENOTSUP, "guest '%s' has no device model%s", s->name,
+                         consequence);
     return 0;
 }
 

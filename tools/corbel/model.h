@@ -37,9 +37,11 @@ int model_args(const struct guest_config *c, const char *program, uint32_t domid
  */
 int model_command(const char *name, const char *command, unsigned ms, struct failure *f);
 
-/* A guest that runs and has a device model, by its name or number.  -ENOENT, -ESRCH,
- * -ENOTSUP. */
-int model_guest(const char *who, struct guest_state *s, struct failure *f);
+/* A guest that runs and has a device model, by its name or number.  `consequence` ends
+ * the message about one that has none: "" or " and so ...".  -ENOENT, -ESRCH, -ENOTSUP.
+ */
+int model_guest(const char *who, const char *consequence, struct guest_state *s,
+                struct failure *f);
 
 /* Several commands one after the other, and events; all within `ms`. */
 struct model_link {

@@ -72,11 +72,12 @@ static bool fetch_from_large(struct vcpu *v, uint64_t gpa, uint64_t qual)
 {
     enum p2m_type type;
     unsigned int order;
+    mfn_t mfn;
 
     if (!(qual & EPTV_FETCH) || (qual & EPTV_EXECUTABLE))
         return false;
-    p2m_lookup(v->domain, gpa_to_gfn(gpa), &type, &order);
-    if (!order || !p2m_is_mapped(type) || type == P2M_POD)
+    mfn = p2m_lookup(v->domain, gpa_to_gfn(gpa), &type, &order);
+    if (!order || !mfn_valid_number(mfn))
         return false;
     if (p2m_shatter(v->domain, gpa_to_gfn(gpa)))
         domain_crash(v->domain, "no memory for page tables");
